@@ -1,0 +1,1 @@
+"""What is measured: the only place where a metric name is spelled."""

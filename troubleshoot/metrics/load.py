@@ -1,0 +1,108 @@
+"""Raw scrapes -> a timeline of canonical series, by the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from catalog.engines import recognise_all
+from catalog.exposition import Sample, parse
+from catalog.translate import Translator
+from troubleshoot.metrics.timeline import Timeline
+
+_KEPT_AS_IS = ("DCGM_FI_", "process_", "container_", "kube_")
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsData:
+    """What the metrics say. `engines` are those recognised by their series, the one with most series first.
+
+    `note` names what could not be read. `raw_names` maps a canonical series to the engine's own name of it.
+    """
+
+    timeline: Timeline
+    engines: tuple[str, ...] = ()
+    version: str = ""
+    model: str = ""
+    note: str = ""
+    raw_names: dict[str, str] = field(default_factory=dict)
+    failures: tuple[tuple[float, str], ...] = ()
+
+    @property
+    def engine(self) -> str:
+        """The engine's name, or "" where none was recognised."""
+        return self.engines[0] if self.engines else ""
+
+
+def load_metrics(bodies: Sequence[tuple[float | None, bytes]], failures: Sequence[tuple[float, str]] = ()) -> MetricsData:
+    """Read scrapes: (unix seconds, body) each; samples that carry a time of their own keep it.
+
+    Never raises on content: lines that are no samples are counted and named in `note`.
+    """
+    timeline = Timeline()
+    samples: list[Sample] = []
+    bad, first_bad = 0, ""
+    for scraped_at, body in bodies:
+        parsed = parse(body)
+        bad += parsed.bad_lines
+        first_bad = first_bad or parsed.first_bad_line
+        samples.extend(
+            sample if sample.timestamp is not None else sample._replace(timestamp=scraped_at or 0.0)
+            for sample in parsed.samples
+        )
+    found = recognise_all(sample.name for sample in samples)
+    version = _version(samples)
+    raw_names = _fill(timeline, samples, [Translator(engine, version) for engine in found])
+    note = f"{bad} lines are no samples, the first: {first_bad[:80]!r}" if bad else ""
+    for time_seconds, _ in failures:
+        timeline.add("up", {}, time_seconds, 0.0)
+    return MetricsData(
+        timeline, tuple(engine.name for engine in found), version, _model(timeline), note, raw_names, tuple(failures)
+    )
+
+
+def _fill(timeline: Timeline, samples: Sequence[Sample], translators: Sequence[Translator]) -> dict[str, str]:
+    raw_names: dict[str, str] = {}
+    times: set[float] = set()
+    owner: dict[str, Translator | None] = {}
+    for sample in samples:
+        name = sample.name
+        if name not in owner:
+            owner[name] = next((t for t in translators if t.account(name) == "mapped"), None)
+            if owner[name] is not None:
+                for canonical, _, _ in owner[name].translate(name, sample.labels, sample.value):  # type: ignore[union-attr]
+                    raw_names.setdefault(_family(canonical), _family(name))
+        if name == "up" or name.startswith(_KEPT_AS_IS):
+            timeline.add(name, sample.labels, sample.timestamp or 0.0, sample.value)
+    for translator in translators:
+        mine = [sample for sample in samples if owner[sample.name] is translator]
+        for sample in translator.translate_all(mine):
+            timeline.add(sample.name, sample.labels, sample.timestamp or 0.0, sample.value)
+            times.add(sample.timestamp or 0.0)
+    if not times:
+        times = {sample.timestamp or 0.0 for sample in samples}
+    timeline.scrape_times = sorted(times)
+    return raw_names
+
+
+def _family(name: str) -> str:
+    for part in ("_bucket", "_sum", "_count"):
+        if name.endswith(part):
+            return name.removesuffix(part)
+    return name
+
+
+def _version(samples: Iterable[Sample]) -> str:
+    for sample in samples:
+        if sample.name.endswith(("engine_info", "build_info")) and "version" in sample.labels and not sample.name.startswith("python"):
+            return sample.labels["version"]
+    return ""
+
+
+def _model(timeline: Timeline) -> str:
+    for name in timeline.names():
+        for series in timeline.all(name):
+            model = series.labels.get("model", "")
+            if model and name.startswith("llm_"):
+                return model
+    return ""
