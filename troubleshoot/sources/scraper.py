@@ -112,7 +112,7 @@ class Scraper:
             self._urls = tuple(httpx.URL(candidate) for candidate in candidates(url))
         except (httpx.InvalidURL, ValueError):
             raise self._error(INVALID_ADDRESS) from None
-        if not self._urls[0].host:
+        if not self._urls[0].host or not 0 < (self._urls[0].port or 80) < 65536:
             raise self._error(INVALID_ADDRESS)
         try:
             self._client = httpx.Client(timeout=timeout_seconds, headers=_HEADERS)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -38,8 +37,7 @@ vLLM 0.24.0 · llama-2-7b · 1 x NVIDIA H200 · log 14 MB,
   metrics 15 s
 
 CRITICAL  The KV cache is too small for this load: requests
-          are preempted
-          thr_preemption_thrash  97 %
+          are preempted          thr_preemption_thrash  97 %
   why    KV use 99 % (14 400 tokens), 8.9 preemptions/s, 43
          of 64 requests waiting
   fix    --num-gpu-blocks-override 900 -> remove
@@ -70,6 +68,9 @@ class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
 
+    def fileno(self) -> int:
+        return 1
+
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,11 +91,13 @@ def test_a_wide_report_puts_the_cause_at_the_right_edge(thrash: Diagnosis) -> No
     assert len(line) == 160
 
 
-@pytest.mark.parametrize("width", [40, 60, 100, 160])
+@pytest.mark.parametrize("width", [60, 100, 160])
 def test_no_line_passes_the_width(thrash: Diagnosis, width: int) -> None:
-    assert max(
-        len(line) for line in render_text(thrash, width=width).splitlines() if " " in line.strip()
-    ) <= max(width, 60)
+    assert max(len(line) for line in render_text(thrash, width=width).splitlines()) <= width
+
+
+def test_a_word_wider_than_the_report_is_whole(thrash: Diagnosis) -> None:
+    assert "runbooks/causes/thr_preemption_thrash.md\n" in render_text(thrash, width=10)
 
 
 def test_a_healthy_report_says_so_and_shows_what_was_measured(healthy: Diagnosis) -> None:
@@ -173,18 +176,12 @@ def test_a_terminal_without_colours_gets_plain_text(
     assert stream.getvalue() == AT_100
 
 
-def test_a_real_terminals_width_counts(thrash: Diagnosis, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminals_own_width_counts(thrash: Diagnosis, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "get_terminal_size", lambda _descriptor: os.terminal_size((60, 24)))
     monkeypatch.setenv("NO_COLOR", "1")
-    leader, follower = pty.openpty()
-    with open(leader, "rb", buffering=0) as reader, open(follower, "w", encoding="utf-8") as stream:  # noqa: PTH123
-        print_text(thrash, stream)
-        stream.flush()
-        expected = AT_60.replace("\n", "\r\n").encode()
-        got = b""
-        while len(got) < len(expected):
-            got += reader.read(len(expected) - len(got))
-    assert got == expected
+    stream = Terminal()
+    print_text(thrash, stream)
+    assert stream.getvalue() == AT_60
 
 
 def test_rich_is_imported_for_terminals_only() -> None:
@@ -225,7 +222,7 @@ def test_wide_characters_count_two_columns(thrash: Diagnosis) -> None:
     text = render_text(_with_line(thrash, "内存不足 " * 20), width=60)
     quoted = [line for line in text.splitlines() if "内" in line]
     assert len(quoted) > 1
-    assert max(len(line) + line.count("内") * 0 + sum(c > "\u2fff" for c in line) for line in quoted) <= 60
+    assert max(len(line) + sum(c > "\u2fff" for c in line) for line in quoted) <= 60
 
 
 def test_a_stream_with_a_narrow_encoding_gets_escapes_not_an_error(thrash: Diagnosis) -> None:

@@ -13,7 +13,7 @@ PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CE
 
 
 class LocalServer:
-    """A socket server on 127.0.0.1. `respond(request_head, connection)` answers each connection in a thread."""
+    """A socket server on 127.0.0.1; `respond(request_head, connection)` answers each in a thread."""
 
     def __init__(
         self, respond: Respond, wrap: Callable[[socket.socket], socket.socket] | None = None

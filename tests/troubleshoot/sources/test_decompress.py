@@ -8,6 +8,7 @@ import random
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import zstandard
@@ -25,7 +26,7 @@ COMPRESS: dict[Codec, Compress] = {
 }
 CODECS = sorted(COMPRESS)
 LOG = "".join(
-    f"INFO 07-01 12:{second // 60 % 60:02}:{second % 60:02} [loggers.py:123] Engine 000: running {second * 7919 % 64}\n"
+    f"INFO 07-01 12:{second // 60 % 60:02}:{second % 60:02} [loggers.py:123] running {second * 7919 % 64}\n"
     for second in range(8_000)
 ).encode()
 
@@ -85,6 +86,13 @@ def test_a_wrong_checksum_costs_no_text_that_was_whole(codec: Codec) -> None:
         assert got == text
 
 
+def test_gzip_text_that_is_held_back_at_a_chunk_bound_is_not_lost() -> None:
+    whole = gzip.compress(bytes(2 * TEXT_CHUNK_BYTES + 1000))
+    for cut in range(10, len(whole)):
+        text, _ = decoded("gzip", whole[:cut])
+        assert text == zlib.decompressobj(wbits=31).decompress(whole[:cut])
+
+
 def test_gzip_text_before_a_bad_byte_is_kept_to_the_last_symbol() -> None:
     body = zlib.compressobj(wbits=31)
     start = body.compress(LOG[:200_000]) + body.flush(zlib.Z_FULL_FLUSH)
@@ -132,12 +140,13 @@ def test_an_xz_header_that_asks_for_gigabytes_is_damage() -> None:
 def test_a_bomb_costs_time_and_never_memory(codec: Codec) -> None:
     size = (50 if codec in {"bzip2", "xz"} else 200) << 20
     block = bytes(1 << 20)
-    compressor = {
+    compressors: dict[Codec, Callable[[], Any]] = {
         "gzip": lambda: zlib.compressobj(9, wbits=31),
         "zstd": lambda: zstandard.ZstdCompressor(level=3).compressobj(),
         "bzip2": lambda: bz2.BZ2Compressor(1),
         "xz": lambda: lzma.LZMACompressor(preset=0),
-    }[codec]()
+    }
+    compressor = compressors[codec]()
     bomb = b"".join(compressor.compress(block) for _ in range(size >> 20)) + compressor.flush()
     assert len(bomb) < size // 500
     tracemalloc.start()

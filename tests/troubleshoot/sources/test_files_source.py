@@ -98,6 +98,11 @@ class TestFiles:
             assert source.position_bytes == len(data)
             assert source.note == ""
 
+    def test_zstd_may_open_with_a_skippable_frame(self, tmp_path: Path) -> None:
+        """pzstd writes the size of each frame before it."""
+        (tmp_path / "x").write_bytes(b"\x50\x2a\x4d\x18\x04\0\0\0size" + COMPRESS["zstd"](LOG))
+        assert read(tmp_path / "x") == (LOG, "")
+
     def test_a_plain_file_named_gz_is_plain(self, tmp_path: Path) -> None:
         (tmp_path / "engine.log.gz").write_bytes(LOG)
         assert read(tmp_path / "engine.log.gz") == (LOG, "")
@@ -298,10 +303,11 @@ class TestRefusals:
         if not Path("/proc/self/fd").exists():
             pytest.skip("no /proc here")
         (tmp_path / "x").write_bytes(bytes(100))
-        before = len(os.listdir("/proc/self/fd"))
+        descriptors = Path("/proc/self/fd")
+        before = len(list(descriptors.iterdir()))
         for _ in range(3):
             refusal(tmp_path / "x")
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert len(list(descriptors.iterdir())) == before
 
 
 class TestFailingReads:
