@@ -7,25 +7,69 @@ literals, and an expression then looks at the few places where one of its own st
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from re import _constants as sre  # type: ignore[attr-defined]
 from re import _parser as sre_parser  # type: ignore[attr-defined]
 from typing import Any
 
 _MOST_LITERALS = 24
-# Text that stands in most lines of some log: as a literal it would select nothing.
-_COMMON = ("error", "failed", "model", "vllm", "http/1.", "tokens", "request", "python", "info", "server ", "process", "processing ", "engine ", " not supported", " not found", "requires ", "failed to ")
+_SHORTEST = 3
+_GOOD_SCORE = 8.0
+
+# Words that stand in many lines of the recorded logs: text made of them alone selects little.
+_COMMON_WORDS = frozenset(
+    """
+    a access added address after already an and api api_server are args as at attribute available backend
+    batch be but by cache call can cannot capability capture capturing chat chunked client code compilation
+    compile compiled compiling config connect connection context core could cpu cuda cudagraph cudagraphs
+    deepgemm default device disabled disabling does dtype during eager enable enabled encountered
+    enforce engine error errors exceeded exceeds exception exceptions execute executing exit expected failed
+    false file files for found from full fused generate generated generating generation gpu graph graphs has
+    hat have hit host http http_server https hunked id images in include increase inductor infer info init
+    initialized initializing input inputs installed instance instead invalid is it kernel key kv last latest
+    launch launched len levelname lib library libs like limit line load loaded loading loads local log logs
+    long main match max max_num_batched_tokens memory message method methods mode model models more most
+    must name need no non none not null object of off on only open operation or order out output outputs
+    path per performance pid please port post prefill prefix priority process processing prompt prompts
+    pytorch quantization queue rank rate ready receive received recent release render request requested
+    requests required requires reset response responses result return root route row run running safe same
+    see self send served server set setting shape shard shared should size sizes skip slot small specified
+    start started starting state stop stream success support supported supports task template text than that
+    the there this time timeout to token tokenizer tokens too took torch total triton true try type unknown
+    up update usage use used using valid value values version via vllm waiting warmup warn warning warnings
+    was weight weights when will with worker workers you your
+    """.split()
+)
+_WORD = re.compile(r"[a-z0-9_]+")
+_PLAIN = re.compile(r"(?:[^\\.^$*+?{}\[\]|()]|\\[^\w\s])+")
+_ESCAPE = re.compile(r"\\(.)")
+_TOKEN = re.compile(
+    r"""(?P<group>\[\^?\]?(?:\\.|[^\]\\])*\]             # a set
+    | \((?:\\.|[^()\\\[]|\[\^?\]?(?:\\.|[^\]\\])*\])*\))  # a group without groups in it
+    | (?P<repeat>[*+?]|\{\d*,?\d*\})
+    | (?P<text>(?:[^\\.^$*+?{}\[\]|()]|\\[^\w\s])+)
+    | (?P<other>\\.|[.^$])""",
+    re.VERBOSE,
+)
 
 
 def alternatives(expression: str) -> list[str]:
     """The branches of an expression's outermost `|`."""
+    if "|" not in expression:
+        return [expression]
     branches, depth, begin, index = [], 0, 0, 0
+    in_set = False
     while index < len(expression):
         character = expression[index]
         if character == "\\":
             index += 1
-        elif character in "([":
+        elif in_set:
+            in_set = character != "]"
+        elif character == "[":
+            in_set = True
+        elif character == "(":
             depth += 1
-        elif character in ")]":
+        elif character == ")":
             depth -= 1
         elif character == "|" and depth == 0:
             branches.append(expression[begin:index])
@@ -34,23 +78,65 @@ def alternatives(expression: str) -> list[str]:
     return [*branches, expression[begin:]]
 
 
+def plain_text(expression: str) -> str | None:
+    """The one text that the expression matches, where it is a text and nothing more; None otherwise."""
+    return _ESCAPE.sub(r"\1", expression) if _PLAIN.fullmatch(expression) else None
+
+
 def required_literals(expression: str) -> frozenset[str]:
     """Lower-case literals of which at least one stands, in whatever case, in every text that `expression` matches.
 
     Raises ValueError where the expression has no fixed text of at least three characters: such an expression would
     have to look at every line.
     """
-    best = _best(list(sre_parser.parse(expression)))
-    if best is None or min(len(text) for text in best) < 3:
+    best = _best_run(expression) or _best(list(sre_parser.parse(expression)))
+    if best is None or min(len(text) for text in best) < _SHORTEST:
         raise ValueError(f"no fixed text in {expression!r}")
     return best
 
 
-def _score(literals: frozenset[str]) -> float:
-    def one(text: str) -> float:
-        return min(len(text), 20) - (8.0 if any(text.strip() in word for word in _COMMON) else 0.0)
+def compile_bytes(expression: str, *, caseless: bool = False) -> re.Pattern[bytes]:
+    """The expression over raw bytes, with `^` and `$` at line ends."""
+    return re.compile(expression.encode("utf-8"), re.MULTILINE | (re.IGNORECASE if caseless else 0))
 
-    return min(one(text) for text in literals) - 0.1 * (len(literals) - 1)
+
+def _lower(text: str) -> str:
+    """Lower case of the ASCII letters alone: the multi-pattern engine folds no others."""
+    return text.lower() if text.isascii() else "".join(c.lower() if c.isascii() else c for c in text)
+
+
+@lru_cache(maxsize=4096)
+def _rarity(text: str) -> float:
+    """How well a text selects lines: its characters, those of numbers, of common words and between words at a quarter."""
+    rare = sum(len(word) for word in _WORD.findall(text) if word not in _COMMON_WORDS and not word.isdigit())
+    return min(rare + (len(text) - rare) / 4, 20.0)
+
+
+def _score(literals: frozenset[str]) -> float:
+    return min(_rarity(text) for text in literals) - 0.1 * (len(literals) - 1)
+
+
+def _best_run(expression: str) -> frozenset[str] | None:
+    """The rarest plain text outside all groups, where it is rare enough; None where a full analysis has to decide.
+
+    Ten times faster than the analysis, and enough for most expressions.
+    """
+    runs, text, position = [""], "", 0
+    while position < len(expression):
+        token = _TOKEN.match(expression, position)
+        if token is None:
+            return None
+        position = token.end()
+        if token["text"] is not None:
+            text = _ESCAPE.sub(r"\1", token["text"])
+            runs[-1] += text
+        elif token["repeat"] is not None:
+            runs[-1] = runs[-1][:-1]
+            runs.append("")
+        else:
+            runs.append("")
+    best = max(map(_lower, runs), key=_rarity)
+    return frozenset({best}) if len(best) >= _SHORTEST and _rarity(best) >= _GOOD_SCORE else None
 
 
 def _best(nodes: list[Any]) -> frozenset[str] | None:
@@ -75,11 +161,11 @@ def _exact_of(node: Any) -> frozenset[str] | None:
     """Every text that the node can match, where these are few and fixed."""
     operator, argument = node
     if operator is sre.LITERAL:
-        return frozenset({chr(argument).lower()})
+        return frozenset({_lower(chr(argument))})
     if operator is sre.AT:
         return frozenset({""})
     if operator is sre.IN:
-        letters = frozenset(chr(value).lower() for kind, value in argument if kind is sre.LITERAL)
+        letters = frozenset(_lower(chr(value)) for kind, value in argument if kind is sre.LITERAL)
         return letters if all(kind is sre.LITERAL for kind, _ in argument) else None
     if operator is sre.SUBPATTERN:
         return _exact(list(argument[3]))
@@ -119,8 +205,3 @@ def _inside(node: Any) -> frozenset[str] | None:
     if operator in (sre.MAX_REPEAT, sre.MIN_REPEAT) and argument[0] >= 1:
         return _best(list(argument[2]))
     return None
-
-
-def compile_bytes(expression: str) -> re.Pattern[bytes]:
-    """The expression over raw bytes, with `^` and `$` at line ends."""
-    return re.compile(expression.encode("utf-8"), re.MULTILINE)

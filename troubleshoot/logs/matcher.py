@@ -1,4 +1,4 @@
-"""Search one block of a log for every signature at once.
+"""Search a window of a log for every signature at once.
 
 A multi-pattern engine (Hyperscan) finds the literals; the expressions then confirm on the lines where they stand.
 """
@@ -6,219 +6,198 @@ A multi-pattern engine (Hyperscan) finds the literals; the expressions then conf
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 import hyperscan
 
-from troubleshoot.logs.literals import alternatives, compile_bytes, required_literals
+from troubleshoot.logs.literals import alternatives, compile_bytes, plain_text, required_literals
 from troubleshoot.logs.signature import Keep, Signature
+from troubleshoot.logs.window import CUT_BYTES, Window
 
-LINE_LIMIT_BYTES = 16 << 10
-CONTEXT_LIMIT_BYTES = 12 << 10
 REACH_BYTES = 512
 """An expression's match lies within this distance of its literal: no wording has wider gaps."""
 
+FLOOD = 64
+"""Of so many places of one literal in a window only as many are looked at one by one, where each of those is confirmed."""
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A confirmed match in a block. `offset` and `line` are relative to the block's own first byte and line."""
+_NEWLINE = 0x0A
 
-    signature: str
-    offset: int
-    line: int
-    raw: bytes
-    follow: bytes = b""
-    context: bytes = b""
+Pieces = dict[int, int]
+"""Where the pieces that match begin in the window's buffer -> where the first match in each ends."""
 
 
-@dataclass(frozen=True, slots=True)
-class BlockResult:
-    """What a block holds: how often each signature stands in it, its lines, and the hits that were kept."""
-
-    counts: Mapping[str, int]
-    hits: Sequence[Hit]
-    newlines: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Wording:
+class _Wording(NamedTuple):
     signature: Signature
-    expression: re.Pattern[bytes]
+    expression: re.Pattern[bytes] | None
+    """None where the literal is the whole expression."""
+
+
+class _Literal(NamedTuple):
+    text: str
+    is_exact: bool
+    """Found as it is, and then nothing is left to confirm. Otherwise found in any case."""
 
 
 class Matcher:
-    """Compiled signatures. Cheap to make (about 15 ms); `scan` is safe in one thread per Matcher clone."""
+    """The signatures' literals, and the expressions that confirm them. Makes one `Scanner` a purpose."""
 
     def __init__(self, signatures: Mapping[str, Signature]) -> None:
-        table: dict[str, list[tuple[Signature, str]]] = {}
+        table: dict[_Literal, dict[tuple[str, str], Signature]] = {}
         for signature in signatures.values():
-            for find in (branch for find in signature.finds for branch in alternatives(find)):
-                for literal in required_literals(find):
-                    table.setdefault(literal, []).append((signature, find))
-        self._literals = sorted(table)
-        self._finds = [table[literal] for literal in self._literals]
-        self._wordings: dict[int, list[_Wording]] = {}
+            for find in _branches(signature):
+                for literal in _literals_of(find, caseless=signature.caseless):
+                    table.setdefault(literal, {})[signature.id, find] = signature
+        self._literals = list(table)
+        self._finds = [[(signature, find) for (_, find), signature in finds.items()] for finds in table.values()]
+        self._wordings: dict[int, Sequence[_Wording]] = {}
 
-    def _compile(self, once: frozenset[Keep]) -> Any:
+    def scanner(self, *, sampled: Set[Keep] = frozenset(), without: Set[str] = frozenset()) -> Scanner:
+        """A scanner: for one thread, as it has scratch memory of its own. Takes about 15 ms to compile.
+
+        Of a literal whose signatures are all of a `sampled` kind, only the first place in a window is looked at.
+        Signatures in `without` may go unreported.
+        """
+        expressions: list[bytes] = []
+        ids: list[int] = []
+        flags: list[int] = []
+        for index, (literal, finds) in enumerate(zip(self._literals, self._finds, strict=True)):
+            keeps = {signature.keep for signature, _ in finds if signature.id not in without}
+            if not keeps:
+                continue
+            once = keeps <= sampled or (literal.is_exact and keeps == {Keep.MARK})
+            expressions.append(literal.text.encode())
+            ids.append(index)
+            flags.append(
+                (0 if literal.is_exact else hyperscan.HS_FLAG_CASELESS)
+                | (hyperscan.HS_FLAG_SINGLEMATCH if once else 0)
+            )
         database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-        flags = [
-            hyperscan.HS_FLAG_CASELESS
-            | (hyperscan.HS_FLAG_SINGLEMATCH if all(signature.keep in once for signature, _ in finds) else 0)
-            for finds in self._finds
-        ]
-        database.compile(
-            expressions=[literal.encode() for literal in self._literals],
-            ids=list(range(len(self._literals))),
-            elements=len(self._literals),
-            flags=flags,
-            literal=True,
-        )
-        return database
+        database.compile(expressions=expressions, ids=ids, elements=len(ids), flags=flags, literal=True)
+        database.scratch = hyperscan.Scratch(database)
+        return Scanner(self, database, max(map(len, expressions)))
 
-    def _wordings_of(self, literal: int) -> list[_Wording]:
+    def wordings(self, literal: int) -> Sequence[_Wording]:
+        """What a literal may be part of."""
         found = self._wordings.get(literal)
         if found is None:
-            found = [_Wording(signature, compile_bytes(find)) for signature, find in self._finds[literal]]
-            self._wordings[literal] = found
+            exact = self._literals[literal].is_exact
+            found = self._wordings[literal] = [
+                _Wording(signature, None if exact else compile_bytes(find, caseless=signature.caseless))
+                for signature, find in self._finds[literal]
+            ]
         return found
 
-    @cached_property
-    def _in_full(self) -> bytes:
-        return bytes(hyperscan.dumpb(self._compile(frozenset({Keep.MARK}))))
 
-    @cached_property
-    def _in_bulk(self) -> bytes:
-        return bytes(hyperscan.dumpb(self._compile(frozenset({Keep.MARK, Keep.FACT, Keep.SERIES}))))
+def _branches(signature: Signature) -> Iterator[str]:
+    for find in signature.finds:
+        yield from alternatives(find)
 
-    def scanner(self, *, bulk: bool = False) -> Scanner:
-        """A scanner for one thread: with a database handle and scratch memory of its own.
 
-        In bulk, of start-up facts and statistics only one a block is reported.
-        """
-        return Scanner(self, self._in_bulk if bulk else self._in_full)
+def _literals_of(find: str, *, caseless: bool) -> Iterator[_Literal]:
+    text = None if caseless else plain_text(find)
+    if text is not None:
+        yield _Literal(text, is_exact=True)
+        return
+    for literal in required_literals(find):
+        yield _Literal(literal, is_exact=False)
 
 
 class Scanner:
-    """One thread's view of a Matcher: its own database handle and scratch memory."""
+    """A compiled set of literals with scratch memory."""
 
-    def __init__(self, matcher: Matcher, serialized: bytes) -> None:
+    def __init__(self, matcher: Matcher, database: Any, longest_bytes: int) -> None:
         self._matcher = matcher
-        self._database = hyperscan.loadb(serialized, mode=hyperscan.HS_MODE_BLOCK)
-        self._database.scratch = hyperscan.Scratch(self._database)
+        self._database = database
+        self._longest_bytes = longest_bytes
 
-    def scan(self, buffer: bytearray, start: int, end: int, length: int, sample: int) -> BlockResult:
-        """Search `buffer[:length]`; report matches that end in `(start, end]`, the rest is context on either side.
+    def scan(self, window: Window, known: Set[str] = frozenset()) -> dict[str, Pieces]:
+        """The pieces of the window in which each signature stands; signatures in `known` are not looked at.
 
-        At most `sample` matches of one literal are looked at one by one as long as every one of them is confirmed;
-        where one is not, all are.
+        Raises KeyboardInterrupt where Ctrl-C stopped the search.
         """
-        ends: dict[int, list[int]] = {}
+        found: dict[str, Pieces] = {}
+        for literal, ends in self._ends(window).items():
+            begins: list[int] | None = None
+            for wording in self._matcher.wordings(literal):
+                identity = wording.signature.id
+                if identity in known:
+                    continue
+                if begins is None:
+                    begins = _begins(window, ends)
+                _confirm(window, wording.expression, begins, ends, found.setdefault(identity, {}))
+        return {identity: pieces for identity, pieces in found.items() if pieces}
 
-        def on_match(literal: int, _from: int, to: int, _flags: int, _context: object) -> None:
-            if start < to <= end:
-                found = ends.get(literal)
-                if found is None:
-                    ends[literal] = [to]
-                else:
-                    found.append(to)
+    def _ends(self, window: Window) -> Mapping[int, list[int]]:
+        """Where each literal ends, by its index: ascending places in `(window.start, window.end]`."""
+        low = window.start
+        is_inside_line = low > 0 and window.buffer[low - 1] != _NEWLINE
+        if is_inside_line:
+            low = max(0, low - self._longest_bytes)
+        ends: defaultdict[int, list[int]] = defaultdict(list)
 
-        view = memoryview(buffer)
-        self._database.scan(buffer if length == len(buffer) else view[:length], match_event_handler=on_match)
-        newlines = buffer.count(b"\n", start, end)
-        confirm = _Confirm(buffer, start, length)
-        for literal, offsets in ends.items():
-            for wording in self._matcher._wordings_of(literal):
-                confirm.wording(wording, offsets, sample)
-        return BlockResult(confirm.counts, confirm.hits(), newlines)
+        def on_match(literal: int, _from: int, end: int, _flags: int, _context: object) -> None:
+            ends[literal].append(end)
 
-
-class _Found(NamedTuple):
-    signature: str
-    raw: bytes
-    follow: bytes
-    context: bytes
-
-
-class _Confirm:
-    """Look at the lines where a literal stands, and keep what the expressions confirm."""
-
-    def __init__(self, buffer: bytearray, start: int, length: int) -> None:
-        self._buffer = buffer
-        self._start = start
-        self._length = length
-        self.counts: dict[str, int] = {}
-        self._found: dict[tuple[int, str], _Found] = {}
-
-    def wording(self, wording: _Wording, offsets: list[int], sample: int) -> None:
-        examined = offsets if len(offsets) <= sample else _spread(offsets, sample)
-        confirmed = [self._line(wording, offset) for offset in examined]
-        if len(examined) < len(offsets):
-            if all(confirmed):
-                self._count(wording, len(offsets))
-                return
-            confirmed = [self._line(wording, offset) for offset in offsets]
-        self._count(wording, sum(1 for is_new in confirmed if is_new == _NEW))
-
-    def _count(self, wording: _Wording, number: int) -> None:
-        if number:
-            identity = wording.signature.id
-            self.counts[identity] = self.counts.get(identity, 0) + number
-
-    def _line(self, wording: _Wording, offset: int) -> int:
-        buffer = self._buffer
-        begin = buffer.rfind(b"\n", 0, offset - 1) + 1
-        finish = buffer.find(b"\n", offset, self._length)
-        finish = self._length if finish < 0 else finish
-        key = (begin, wording.signature.id)
-        if key in self._found:
-            return _KNOWN
-        if not wording.expression.search(buffer, max(begin, offset - REACH_BYTES), min(finish, offset + REACH_BYTES)):
-            return _NO
-        low = max(begin, offset - LINE_LIMIT_BYTES)
-        high = min(finish, offset + LINE_LIMIT_BYTES)
-        self._found[key] = self._hit(wording.signature, begin, low, high)
-        return _NEW
-
-    def _hit(self, signature: Signature, begin: int, low: int, high: int) -> _Found:
-        buffer = self._buffer
-        follow = context = b""
-        if signature.follow:
-            stop = high
-            for _ in range(signature.follow):
-                stop = buffer.find(b"\n", stop + 1, self._length)
-                if stop < 0:
-                    stop = self._length
-                    break
-            follow = bytes(buffer[high : min(stop, high + 4096)])
-        if signature.context_lines:
-            context = bytes(buffer[max(0, begin - CONTEXT_LIMIT_BYTES) : begin])
-            lines = context.split(b"\n")
-            context = b"\n".join(lines[-signature.context_lines - 1 :])
-        return _Found(signature.id, bytes(buffer[low:high]), follow, context)
-
-    def hits(self) -> list[Hit]:
-        """What was found, in order. Lines are counted from one hit to the next, so each byte is looked at once."""
-        buffer, start = self._buffer, self._start
-        hits: list[Hit] = []
-        place, line = start, 0
-        for begin, signature in sorted(self._found):
-            if begin < place:
-                line -= buffer.count(b"\n", begin, place)
-            else:
-                line += buffer.count(b"\n", place, begin)
-            place = begin
-            found = self._found[begin, signature]
-            hits.append(Hit(signature, begin - start, line, found.raw, found.follow, found.context))
-        return hits
+        try:
+            self._database.scan(memoryview(window.buffer)[low : window.end], match_event_handler=on_match)
+        except hyperscan.ScanTerminated:
+            # The engine says so, whatever the callback raised: Python runs signal handlers in there.
+            raise KeyboardInterrupt from None
+        if is_inside_line:
+            start = window.start - low
+            return {literal: [low + end for end in at if end > start] for literal, at in ends.items()}
+        return {literal: [low + end for end in at] for literal, at in ends.items()}
 
 
-_NO, _NEW, _KNOWN = 0, 1, 2
+def _begins(window: Window, ends: Sequence[int]) -> list[int]:
+    """Where the pieces begin that hold the ascending places."""
+    begins = []
+    begin, rfind = window.start, window.buffer.rfind
+    for end in ends:
+        newline = rfind(b"\n", begin, end - 1)
+        if newline >= 0:
+            begin = newline + 1
+        if end - begin > CUT_BYTES:
+            begin = window.cut(end - 1)
+        begins.append(begin)
+    return begins
 
 
-def _spread(offsets: list[int], number: int) -> list[int]:
-    """`number` of the offsets, evenly spread, the first and the last among them."""
-    step = (len(offsets) - 1) / (number - 1)
-    return [offsets[round(index * step)] for index in range(number)]
+def _confirm(
+    window: Window, expression: re.Pattern[bytes] | None, begins: Sequence[int], ends: Sequence[int], pieces: Pieces
+) -> None:
+    """Add the pieces in which the expression stands at one of the places."""
+    places = zip(begins, ends, strict=True)
+    if expression is None:
+        confirmed = places
+    elif len(ends) > FLOOD and all(
+        _stands(window, expression, begins[index], ends[index]) for index in _spread(len(ends), FLOOD)
+    ):
+        confirmed = places
+    else:
+        confirmed = (
+            place
+            for place in places
+            if pieces.get(place[0], place[1] + 1) > place[1] and _stands(window, expression, *place)
+        )
+    for begin, end in confirmed:
+        if pieces.get(begin, end + 1) > end:
+            pieces[begin] = end
+
+
+def _stands(window: Window, expression: re.Pattern[bytes], begin: int, end: int) -> bool:
+    buffer = window.buffer
+    if end - begin > REACH_BYTES or buffer[begin - 1] != _NEWLINE:
+        # The piece may begin in the middle of a long line, a match of the expression before it.
+        low = max(0, end - REACH_BYTES)
+        begin = buffer.rfind(b"\n", low, end - 1) + 1 or low
+    high = min(end + REACH_BYTES, window.filled)
+    newline = buffer.find(b"\n", end, high)
+    return expression.search(buffer, begin, high if newline < 0 else newline) is not None
+
+
+def _spread(length: int, number: int) -> Iterator[int]:
+    """`number` indexes below `length`, evenly spread, the first and the last among them."""
+    return (round(index * (length - 1) / (number - 1)) for index in range(number))

@@ -1,31 +1,26 @@
-"""A log of any size -> the events in it, in bounded memory.
+"""A log of any size -> the places where signatures stand, in bounded memory.
 
-A plain file is read in blocks by two threads (the search runs outside the interpreter lock); a stream block by
-block. Each block is searched with some text of its neighbours around it, so that no line and no traceback is cut.
+A stream is read window by window. A large plain file is read in stripes, by several processes. Its two ends are
+looked at in full detail; in between, a start-up fact or a statistics line a block is enough, and what only marks an
+engine and was seen is no longer searched for.
 """
 
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from troubleshoot.logs.matcher import BlockResult, Hit, Matcher, Scanner
+from troubleshoot.logs.interruption import Interruption
+from troubleshoot.logs.keeper import Keeper, KeeperState
+from troubleshoot.logs.matcher import Matcher, Scanner
 from troubleshoot.logs.signature import Keep, Signature
+from troubleshoot.logs.window import BLOCK_BYTES, windows
+from troubleshoot.logs.workers import MOST_TASKS, WorkerLostError, shared_out, usable_workers
 
-BLOCK_BYTES = 1 << 20
-LEAD_BYTES = 32 << 10
-TAIL_BYTES = 16 << 10
-THREADS = 2
-RARE_KEPT = 40
-SERIES_KEPT = 1200
-SERIES_RECENT = 300
-FULL_DETAIL_BYTES = 24 << 20
-SAMPLE_IN_FULL = 4000
-SAMPLE_IN_BULK = 6
+_LAST_BYTES = 4096
+_SAMPLED = frozenset({Keep.FACT, Keep.SERIES})
 
 
 class ByteSource(Protocol):
@@ -41,6 +36,33 @@ class ByteSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """How a log is divided. `detailed_stripes` at each end of a file are looked at in full."""
+
+    block_bytes: int = BLOCK_BYTES
+    stripe_bytes: int = 4 << 20
+    detailed_stripes: int = 2
+    striped_from_bytes: int = 24 << 20
+    workers: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A line that a signature stands on, at `offset` bytes into the log, on line `line` (from 1).
+
+    `raw` is the line, of a very long one what is near the match; `follow` are the lines after it, from the newline
+    on; `context` the lines before it.
+    """
+
+    signature: str
+    offset: int
+    line: int
+    raw: bytes
+    follow: bytes = b""
+    context: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Located:
     """A hit with its place in the file: byte offset from 0, line number from 1."""
 
@@ -51,7 +73,11 @@ class Located:
 
 @dataclass(slots=True)
 class ScanResult:
-    """Everything kept of one log, by signature, in file order; `counts` says how often each stood there."""
+    """Everything kept of one log, by signature, in file order.
+
+    `counts` says on how many lines each stood (see `Keep` for where that is not exact); `last_bytes` are the last of
+    what was read. Where Ctrl-C ended the reading, all of this is about what was read until then.
+    """
 
     name: str
     size_bytes: int = 0
@@ -63,161 +89,192 @@ class ScanResult:
 
 
 Progress = Callable[[int], None]
+"""Told about how many bytes were read so far."""
 
 
-def scan(source: ByteSource, signatures: Mapping[str, Signature], matcher: Matcher, progress: Progress | None = None) -> ScanResult:
+def scan(
+    source: ByteSource,
+    signatures: Mapping[str, Signature],
+    matcher: Matcher,
+    progress: Progress | None = None,
+    plan: Plan | None = None,
+) -> ScanResult:
     """Read `source` to its end. Ctrl-C ends the reading: the result then holds what was read, and says so."""
-    result = ScanResult(source.name)
-    keeper = _Keeper(signatures)
-    blocks = _file_blocks(source, matcher) if source.seekable_fd is not None else _stream_blocks(source, matcher)
-    try:
-        for block in blocks:
-            keeper.take(block.result, result.size_bytes, result.lines)
-            result.size_bytes += block.size_bytes
-            result.lines += block.result.newlines
-            result.last_bytes = block.last_bytes
-            if progress:
-                progress(result.size_bytes)
-    except KeyboardInterrupt:
-        result.interrupted = True
-    finally:
-        blocks.close()
-    if result.last_bytes and not result.last_bytes.endswith(b"\n"):
-        result.lines += 1
-    result.counts = keeper.counts
-    result.located = keeper.located()
-    return result
+    interruption = Interruption()
+    with interruption.watched():
+        reading = _Reading(signatures, matcher, progress or _silent, interruption, plan or Plan())
+        read = reading.file(source) if _is_striped(source, reading.plan) else reading.stream(source)
+    return read.result(source.name, interrupted=interruption.requested)
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
-    result: BlockResult
+def _silent(_read_bytes: int) -> None:
+    """No progress to tell."""
+
+
+def _is_striped(source: ByteSource, plan: Plan) -> bool:
+    is_plain = source.seekable_fd is not None and hasattr(os, "preadv")
+    return is_plain and (source.size_bytes or 0) > max(plan.striped_from_bytes, 0)
+
+
+class _Stripe(NamedTuple):
+    """What one stripe measures."""
+
     size_bytes: int
+    newlines: int
     last_bytes: bytes
 
 
-def _file_blocks(source: ByteSource, matcher: Matcher) -> Iterator[_Block]:
-    descriptor = source.seekable_fd
-    size = source.size_bytes or 0
-    assert descriptor is not None
-    if size <= BLOCK_BYTES:
-        yield from _stream_blocks(source, matcher)
-        return
-    buffers = [bytearray(LEAD_BYTES + BLOCK_BYTES + TAIL_BYTES) for _ in range(THREADS + 1)]
-    idle = {bulk: [matcher.scanner(bulk=bulk) for _ in buffers] for bulk in (False, size > FULL_DETAIL_BYTES)}
-
-    def work(begin: int) -> _Block:
-        bulk = size > FULL_DETAIL_BYTES and FULL_DETAIL_BYTES / 4 < begin < size - FULL_DETAIL_BYTES / 4
-        scanner, buffer = idle[bulk].pop(), buffers.pop()
-        try:
-            return _read_block(descriptor, begin, scanner, buffer, SAMPLE_IN_BULK if bulk else SAMPLE_IN_FULL)
-        finally:
-            idle[bulk].append(scanner)
-            buffers.append(buffer)
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        pending: deque[Future[_Block]] = deque()
-        try:
-            for begin in range(0, size, BLOCK_BYTES):
-                pending.append(pool.submit(work, begin))
-                if len(pending) > THREADS:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()
+_State = tuple[KeeperState, dict[int, tuple[int, int, bytes]]]
 
 
-def _read_block(descriptor: int, begin: int, scanner: Scanner, buffer: bytearray, sample: int) -> _Block:
-    low = max(0, begin - LEAD_BYTES)
-    lead = begin - low
-    length = _pread_full(descriptor, buffer, low)
-    end = min(lead + BLOCK_BYTES, length)
-    result = scanner.scan(buffer, lead, end, length, sample)
-    return _Block(result, max(0, end - lead), bytes(buffer[max(0, end - 4096) : end]))
-
-
-def _pread_full(descriptor: int, buffer: bytearray, offset: int) -> int:
-    view, length = memoryview(buffer), 0
-    while length < len(buffer):
-        number = os.preadv(descriptor, [view[length:]], offset + length)
-        if number == 0:
-            break
-        length += number
-    return length
-
-
-def _stream_blocks(source: ByteSource, matcher: Matcher) -> Iterator[_Block]:
-    """Blocks of a stream. The buffer holds [lead | block | tail]; the tail becomes part of the next block."""
-    scanner = matcher.scanner()
-    buffer = bytearray(LEAD_BYTES + BLOCK_BYTES + TAIL_BYTES)
-    view = memoryview(buffer)
-    lead, filled, done, total = 0, 0, False, 0
-    while not done or filled > lead:
-        while not done and filled < len(buffer):
-            number = source.readinto(view[filled:])
-            done = number == 0
-            filled += number
-        end = filled if done else filled - TAIL_BYTES
-        bulk = total > FULL_DETAIL_BYTES
-        result = scanner.scan(buffer, lead, end, filled, SAMPLE_IN_BULK * 8 if bulk else SAMPLE_IN_FULL)
-        yield _Block(result, end - lead, bytes(buffer[max(0, end - 4096) : end]))
-        total += end - lead
-        keep_from = max(0, end - LEAD_BYTES)
-        remaining = filled - keep_from
-        buffer[:remaining] = buffer[keep_from:filled]
-        lead, filled = end - keep_from, remaining
-        if done:
-            break
-
-
-class _Keeper:
-    """What stays of each signature: see `Keep`."""
+class _Read:
+    """What has been read: what was kept of it, and the stripes that are done."""
 
     def __init__(self, signatures: Mapping[str, Signature]) -> None:
-        self._signatures = signatures
-        self.counts: dict[str, int] = {}
-        self._first: dict[str, list[Located]] = {}
-        self._recent: dict[str, deque[Located]] = {}
-        self._stride: dict[str, int] = {}
-        self._seen: dict[str, int] = {}
+        self.keeper = Keeper(signatures)
+        self.stripes: dict[int, _Stripe] = {}
 
-    def take(self, block: BlockResult, base_offset: int, base_lines: int) -> None:
-        for identity, number in block.counts.items():
-            self.counts[identity] = self.counts.get(identity, 0) + number
-        for hit in block.hits:
-            located = Located(hit, base_offset + hit.offset, base_lines + hit.line + 1)
-            if self._signatures[hit.signature].keep is Keep.SERIES:
-                self._thin(located)
-            else:
-                self._first_and_last(located)
+    def state(self) -> _State:
+        """All of it in plain types, for another process."""
+        return self.keeper.state(), {index: tuple(stripe) for index, stripe in self.stripes.items()}
 
-    def _first_and_last(self, located: Located) -> None:
-        identity = located.hit.signature
-        first = self._first.setdefault(identity, [])
-        if len(first) < RARE_KEPT // 2:
-            first.append(located)
-            return
-        self._recent.setdefault(identity, deque(maxlen=RARE_KEPT // 2)).append(located)
+    def add_state(self, keeper: KeeperState, stripes: Mapping[int, tuple[int, int, bytes]]) -> None:
+        """Take in what was read of other stripes."""
+        self.keeper.merge(*keeper)
+        self.stripes.update((index, _Stripe(*stripe)) for index, stripe in stripes.items())
 
-    def _thin(self, located: Located) -> None:
-        identity = located.hit.signature
-        recent = self._recent.setdefault(identity, deque(maxlen=SERIES_RECENT))
-        if len(recent) == SERIES_RECENT:
-            self._retire(identity, recent[0])
-        recent.append(located)
+    def result(self, name: str, *, interrupted: bool) -> ScanResult:
+        """The result, with line numbers counted from the log's beginning."""
+        result = ScanResult(name, counts=self.keeper.counts, interrupted=interrupted)
+        newlines_before: dict[int, int] = {}
+        for index in sorted(self.stripes):
+            stripe = self.stripes[index]
+            newlines_before[index] = result.lines
+            result.lines += stripe.newlines
+            result.size_bytes += stripe.size_bytes
+            result.last_bytes = stripe.last_bytes or result.last_bytes
+        if result.last_bytes and not result.last_bytes.endswith(b"\n"):
+            result.lines += 1
+        for identity, places in self.keeper.all().items():
+            result.located[identity] = [
+                Located(
+                    Hit(identity, kept.offset, line := newlines_before[kept.stripe] + kept.line + 1, *kept[3:]),
+                    kept.offset,
+                    line,
+                )
+                for kept in places
+            ]
+        return result
 
-    def _retire(self, identity: str, located: Located) -> None:
-        kept = self._first.setdefault(identity, [])
-        stride = self._stride.setdefault(identity, 1)
-        seen = self._seen[identity] = self._seen.get(identity, 0) + 1
-        if seen % stride == 0:
-            kept.append(located)
-        if len(kept) >= SERIES_KEPT:
-            del kept[::2]
-            self._stride[identity] = stride * 2
 
-    def located(self) -> dict[str, list[Located]]:
-        identities = {*self._first, *self._recent}
-        return {identity: [*self._first.get(identity, ()), *self._recent.get(identity, ())] for identity in identities}
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The two ways to read a log."""
+
+    signatures: Mapping[str, Signature]
+    matcher: Matcher
+    progress: Progress
+    interruption: Interruption
+    plan: Plan
+
+    def stream(self, source: ByteSource) -> _Read:
+        """Read from the beginning to the end, in this process."""
+        read = _Read(self.signatures)
+
+        def fill(view: memoryview, _offset: int) -> int:
+            try:
+                if self.interruption.requested:
+                    return 0
+                with self.interruption.waiting():
+                    return source.readinto(view)
+            except KeyboardInterrupt:
+                self.interruption.requested = True
+                return 0
+
+        size = newlines = 0
+        scanner = self.matcher.scanner()
+        for window in windows(fill, block_bytes=self.plan.block_bytes):
+            found = scanner.scan(window, read.keeper.marks)
+            newlines += read.keeper.take(window, found, 0, newlines)
+            size += window.end - window.start
+            read.stripes[0] = _Stripe(size, newlines, _last_bytes(window.buffer, window.end))
+            self.progress(size)
+        return read
+
+    def file(self, source: ByteSource) -> _Read:
+        """Read a plain file in stripes. Where that fails, read it as a stream, which then tells how far it is readable."""
+        try:
+            return self._stripes(source)
+        except (OSError, WorkerLostError):
+            return self.stream(source)
+
+    def _stripes(self, source: ByteSource) -> _Read:
+        size, descriptor = source.size_bytes or 0, source.seekable_fd
+        assert descriptor is not None  # noqa: S101
+        stripe_bytes = max(self.plan.stripe_bytes, -(-size // MOST_TASKS))
+        number = -(-size // stripe_bytes)
+        search = _StripeSearch(descriptor, stripe_bytes, number, self.plan.block_bytes)
+        head, tail = _Read(self.signatures), _Read(self.signatures)
+        in_full = self.matcher.scanner()
+        middle = range(min(self.plan.detailed_stripes, number), max(self.plan.detailed_stripes, number - self.plan.detailed_stripes))
+        for index in range(middle.start):
+            search.run(index, in_full, head)
+        for index in range(middle.stop, number):
+            search.run(index, in_full, tail)
+        if middle and not self.interruption.requested:
+            head.keeper.closed = head.keeper.closed_by(tail.keeper)
+            self._share_out(middle, search, head)
+        if not self.interruption.requested:
+            head.add_state(*tail.state())
+        return head
+
+    def _share_out(self, middle: range, search: _StripeSearch, read: _Read) -> None:
+        """Search the middle stripes, in this process and in others."""
+        scanner = self.matcher.scanner(sampled=_SAMPLED, without=read.keeper.marks)
+        part = _Read(self.signatures)
+        part.keeper.closed = read.keeper.closed
+        with shared_out(middle) as workers:
+
+            def child() -> object:
+                for index in workers.tasks():
+                    search.run(index, scanner, part)
+                return part.state()
+
+            for _ in range(usable_workers(self.plan.workers) - 1):
+                workers.fork(child)
+            for index in workers.tasks():
+                search.run(index, scanner, read)
+                self.progress((index + 1) * search.stripe_bytes)
+                if self.interruption.requested:
+                    workers.drop_tasks()
+            for state in workers.results():
+                read.add_state(*state)
+
+
+class _StripeSearch(NamedTuple):
+    """A file in `number` stripes."""
+
+    descriptor: int
+    stripe_bytes: int
+    number: int
+    block_bytes: int
+
+    def run(self, index: int, scanner: Scanner, read: _Read) -> None:
+        """Search one stripe. The last one goes to the end of the file, wherever that is by then."""
+        begin = index * self.stripe_bytes
+        end = begin + self.stripe_bytes if index + 1 < self.number else None
+        size = newlines = 0
+        last_bytes = b""
+        for window in windows(self._fill, begin, end, self.block_bytes):
+            found = scanner.scan(window, read.keeper.marks)
+            newlines += read.keeper.take(window, found, index, newlines)
+            size += window.end - window.start
+            last_bytes = _last_bytes(window.buffer, window.end)
+        read.stripes[index] = _Stripe(size, newlines, last_bytes)
+
+    def _fill(self, view: memoryview, offset: int) -> int:
+        return os.preadv(self.descriptor, [view], offset)
+
+
+def _last_bytes(buffer: bytearray, end: int) -> bytes:
+    return bytes(buffer[max(0, end - _LAST_BYTES) : end])

@@ -7,20 +7,20 @@ from enum import Enum
 
 
 class Keep(Enum):
-    """How much of a signature's matches is kept. Counts are exact for RARE; memory is bounded for all."""
+    """How much of a signature's matches is kept. Memory is bounded for all."""
 
     RARE = "rare"
-    """Errors and start-up facts: the first and the last of them, and how many there were."""
+    """Errors and the like: the first and the last of them, and on how many lines they stand."""
 
     FACT = "fact"
-    """Start-up facts: as RARE, but in the middle of a long log only one a block is looked at."""
+    """Start-up facts: as RARE, but in the middle of a long file only one place a block is looked at."""
 
     SERIES = "series"
-    """Periodic lines (statistics): the whole timeline, thinned evenly when it is long; its end in full. In the middle
-    of a long log one a block is looked at."""
+    """Periodic lines (statistics): the whole timeline, thinned evenly where it is long; its end in full. In the middle
+    of a long file one place a block is looked at."""
 
     MARK = "mark"
-    """Only that it occurs: which engine this is, that it became ready. One match a block."""
+    """Only that it occurs, and where first: which engine this is, that it answered. Its count is 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Signature:
     wrapped in JSON, so they hold neither quotes nor backslashes to be matched). `fields` is a `re` expression whose
     named groups are read from the cleaned line, with up to `follow` lines after it when one line is not enough
     (people and terminals wrap long messages). `context_lines` lines before a match are kept with it: for an
-    exception that is its traceback.
+    exception that is its traceback. `caseless` finds match in any case of the ASCII letters.
     """
 
     id: str

@@ -36,6 +36,8 @@ SIGNATURES: tuple[Signature, ...] = (
     Signature("triton_queue_limit", ("max_queue_size: \\d", "default_timeout_microseconds: \\d"), fields=r"(?:max_queue_size: (?P<size>\d+)|default_timeout_microseconds: (?P<timeout>\d+))", keep=_FACT),
     Signature("gpu_name", ("NVIDIA (?:H|A|L|B|GB|GH|RTX|GeForce|Tesla|T4|V100|DGX)\\w*", "\\bTesla [VTPK]\\d"), fields=r"(?P<name>(?:NVIDIA |Tesla )(?:GeForce |RTX |Tesla )?[\w]+(?:[ -](?:SXM\d?|PCIe|NVL|Ti|SUPER|Laptop|Ada|\d+GB))*(?:-\d+GB)?)", keep=Keep.MARK),
     Signature("cpu_backend", ("CPU KV cache (?:size|usage)", "device_config=cpu", "_CPUWorker|cpu_worker\\.py|cpu_model_runner", "CpuPlatform|Automatically detected platform cpu"), keep=Keep.MARK),
+    Signature("weights_loading", ("Loading safetensors checkpoint shards", "Starting to load model ", "Loading pt checkpoint shards", "Load weight begin", "Loading model from scratch"), keep=_FACT),
+    Signature("graph_capture_started", ("Capturing CUDA graph", "Capturing cudagraphs for decoding", "Capturing the model for CUDA graphs", "Capture cuda graph begin"), keep=_FACT),
     Signature("ready", (
         "Application startup complete", "Uvicorn running on", "The server is fired up and ready", "server is listening on", "llama_server: listening on",
         "Started HTTPService at", "Started GRPCInferenceService at", "text_generation_router.{0,60}Connected", "Starting vLLM (?:API )?server (?:\\d+ )?on http", 

@@ -1,0 +1,116 @@
+"""At which stage of an engine's life its GPU ran out of memory."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from troubleshoot.evidence import Evidence
+from troubleshoot.logs.events import Event
+from troubleshoot.logs.facts import LogFacts
+
+
+class Stage(Enum):
+    """What the engine was doing. The value is how a reader would call it."""
+
+    LORA = "making adapter buffers"
+    MULTIMODAL = "running the multi-modal encoder"
+    LOGITS = "computing logits or sampling"
+    GRAPH = "capturing CUDA graphs"
+    WEIGHTS = "loading weights"
+    KV_CACHE = "allocating the KV cache"
+    PROFILE = "profiling"
+    RUNTIME = "serving"
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A stage and how sure it is, 0..1."""
+
+    stage: Stage
+    confidence: float
+
+
+# The first that stands in the traceback decides: an inner frame says more than the outer one that all share.
+# Function and file names: vLLM 0.2 to 0.33, SGLang 0.3 to 0.5, TGI 1 to 3, transformers.
+_FRAMES: tuple[tuple[Stage, re.Pattern[str]], ...] = (
+    (Stage.LORA, re.compile(r"create_lora_weights|/lora/|lora_manager|LoRAModelManager|_create_merged_loras|lora_[ab]_stacked|in load_lora|set_active_adapters|add_lora")),
+    (Stage.MULTIMODAL, re.compile(r"profile_mm|embed_multimodal|get_multimodal_embeddings|_execute_mm_encoder|execute_mm_encoder|_process_(?:image|video|audio)_input|vision_tower|vision_model|vision_transformer|/visual\b|self\.visual|image_encoder|audio_tower|encoder_cache_profil|siglip|mm_encoder|get_image_features?|profile_multimodal|vit\.py|pixel_values")),
+    (Stage.GRAPH, re.compile(r"capture_model|_capture_cudagraphs?|cuda_graph_runner|cudagraph_utils|capture_one_batch_size|torch/cuda/graphs\.py|in graph_capture|cuda_graph_warmup|init_device_graphs|init_cuda_graphs|CUDAGraphRunner|cuda_graph\.py")),
+    (Stage.LOGITS, re.compile(r"compute_logits|logits_processor|_get_logits|_dummy_sampler_run|log_softmax|gather_logprobs|apply_top_k_top_p|prompt_logprobs|/sampler\.py|/sample/|in sample\b|apply_penalties|lm_head")),
+    (Stage.KV_CACHE, re.compile(r"_?allocate_kv_cache|initialize_kv_cache|initialize_from_config|_init_cache_engine|cache_engine\.py|create_kv_cache|init_memory_pool|_create_buffers|init_kv_cache|initialize_cache")),
+    (Stage.PROFILE, re.compile(r"profile_run|_dummy_run|determine_available_memory|determine_num_available_blocks|profile_num_available|profile_memory|in warmup\b|warmup_model|profile_cudagraph")),
+    (Stage.WEIGHTS, re.compile(r"in load_model\b|load_weights|create_weights|weight_loader|model_loader|initialize_model|process_weights_after_loading|make_layers|in get_model\b|weight_utils|in init_model\b|from_pretrained|_load_into_meta|safetensors|in _initialize_model|quantization/.*process_weights|vocab_parallel_embedding|load_shard|in load\b")),
+    (Stage.RUNTIME, re.compile(r"execute_model|in step\b|run_engine_loop|process_input_queue|_process_engine_step|forward_batch_generation|event_loop_(?:normal|overlap)|generate_token|in decode\b|in prefill\b|run_busy_loop|run_batch|in forward\b")),
+)
+_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "b": 1}
+
+
+def gib(text: str | None) -> float | None:
+    """"565.31 MiB" as GiB; None where the text is no size."""
+    match = re.match(r"([\d.]+) ?([KMGb])", text or "")
+    if not match:
+        return None
+    try:
+        return float(match.group(1)) * _UNITS[match.group(2)] / 2**30
+    except ValueError:
+        return None
+
+
+def oom_events(log: LogFacts) -> list[Event]:
+    """The out-of-memory errors of the GPU: those of vLLM's own start-up checks are signatures of their own.
+
+    The same error is printed several times on its way out; the first of each process counts.
+    """
+    chosen: dict[tuple[str, str, str], Event] = {}
+    for event in log.all("cuda_oom"):
+        if re.search(r"when warming up (?:sampler|pooler)|Capture cuda graph failed|during cudagraph capture, consider", event.message):
+            continue
+        chosen.setdefault((event.file, event.process, event.message[:120]), event)
+    return list(chosen.values())
+
+
+def stage_of(event: Event, evidence: Evidence) -> Staged:
+    """Read the stage from the traceback, else from the progress before the error, else from the error's figures."""
+    by_frames = _by_frames(event.context)
+    if by_frames is not None:
+        if by_frames is Stage.KV_CACHE:
+            return Staged(Stage.RUNTIME, 0.55)
+        return Staged(by_frames, 0.92)
+    return _by_progress(event, evidence)
+
+
+def _by_frames(context: Sequence[str]) -> Stage | None:
+    traceback = [line for line in context if re.match(r"\s*(?:File \"|\^|[\w.\[\]]+\(?|at |\d+: )", line)]
+    text = "\n".join(line for line in traceback if 'File "' in line or ", in " in line or "(" in line)
+    return next((stage for stage, expression in _FRAMES if expression.search(text)), None)
+
+
+def _by_progress(event: Event, evidence: Evidence) -> Staged:
+    log = evidence.log
+    if log is None:
+        return Staged(Stage.WEIGHTS, 0.3)
+    if log.was_ready_before(event):
+        return Staged(Stage.RUNTIME, 0.85)
+    passed = {name: any(e.file == event.file and e.offset < event.offset for e in log.all(name)) for name in ("graph_capture_started", "kv_tokens", "kv_memory", "weights_memory", "weights_loading")}
+    if passed["graph_capture_started"]:
+        return Staged(Stage.GRAPH, 0.75)
+    if passed["kv_tokens"] or passed["kv_memory"]:
+        return Staged(Stage.RUNTIME, 0.5)
+    if passed["weights_memory"]:
+        return Staged(Stage.PROFILE, 0.75)
+    if passed["weights_loading"]:
+        return Staged(Stage.WEIGHTS, 0.8)
+    return _by_figures(event, log)
+
+
+def _by_figures(event: Event, log: LogFacts) -> Staged:
+    """Nothing before the error: a large single request is an activation, layer-sized ones are weights."""
+    wanted = gib(event.fields.get("wanted"))
+    if log.has("served_request", "http_5xx"):
+        return Staged(Stage.RUNTIME, 0.6)
+    if wanted is not None and wanted >= 2.0:
+        return Staged(Stage.PROFILE, 0.45)
+    return Staged(Stage.WEIGHTS, 0.45)

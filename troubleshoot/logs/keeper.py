@@ -1,0 +1,162 @@
+"""What stays of a log: of each signature some places with their text, and how often it stood there.
+
+What is kept depends on the log alone, not on how it was divided: keepers of parts, merged, hold what one keeper of
+the whole would.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Set
+from typing import Any, NamedTuple
+
+from troubleshoot.logs.matcher import Pieces
+from troubleshoot.logs.signature import Keep, Signature
+from troubleshoot.logs.window import Window
+
+RARE_KEPT = 40
+SERIES_KEPT = 1200
+SERIES_RECENT = 300
+
+
+class Kept(NamedTuple):
+    """A place with its text. `line` counts newlines from the start of stripe `stripe`."""
+
+    offset: int
+    stripe: int
+    line: int
+    raw: bytes
+    follow: bytes
+    context: bytes
+
+
+KeeperState = tuple[dict[str, int], dict[str, list[tuple[Any, ...]]], dict[str, int]]
+"""Counts, kept places and how far each series was thinned: see `Keeper.merge`."""
+
+
+class Keeper:
+    """What is kept of each signature (see `Keep`), for text that comes in ascending order."""
+
+    def __init__(self, signatures: Mapping[str, Signature]) -> None:
+        self._signatures = signatures
+        self.counts: dict[str, int] = {}
+        self._first: dict[str, list[Kept]] = {}
+        self._recent: dict[str, deque[Kept]] = {}
+        self._thinned: dict[str, _Thinned] = {}
+        self.closed: Set[str] = frozenset()
+        """Signatures of which only the count is wanted."""
+
+    @property
+    def marks(self) -> Set[str]:
+        """Signatures of which nothing more has to be known."""
+        return {identity for identity in self.counts if self._signatures[identity].keep is Keep.MARK}
+
+    def take(self, window: Window, found: Mapping[str, Pieces], stripe: int, lines: int) -> int:
+        """Keep what is worth it of a window that begins `lines` newlines into its stripe; return its newlines."""
+        wanted = sorted(
+            (begin, pieces[begin], identity)
+            for identity, pieces in found.items()
+            for begin in self._wanted(identity, sorted(pieces), window.base)
+        )
+        place, line = window.start, lines
+        for begin, match_end, identity in wanted:
+            line += window.newlines(place, begin)
+            place = begin
+            text = window.text_of(match_end, begin, self._signatures[identity])
+            self._add(identity, Kept(window.base + begin, stripe, line, *text))
+        for identity, pieces in found.items():
+            is_mark = self._signatures[identity].keep is Keep.MARK
+            self.counts[identity] = 1 if is_mark else self.counts.get(identity, 0) + len(pieces)
+        return line + window.newlines(place, window.end) - lines
+
+    def _wanted(self, identity: str, begins: list[int], base: int) -> Iterable[int]:
+        """Of a window's places those that may stay, in order: `_add` then drops what does not."""
+        if identity in self.closed:
+            return ()
+        keep = self._signatures[identity].keep
+        if keep is Keep.MARK:
+            return begins[:1]
+        if keep is Keep.SERIES:
+            shift = self._thinned[identity].shift if identity in self._thinned else 0
+            older = {(base + begin) >> shift: begin for begin in reversed(begins[:-SERIES_RECENT])}
+            return [*reversed(older.values()), *begins[-SERIES_RECENT:]]
+        room = RARE_KEPT // 2 - len(self._first.get(identity, ()))
+        return begins if room + RARE_KEPT // 2 >= len(begins) else [*begins[:room], *begins[-RARE_KEPT // 2 :]]
+
+    def _add(self, identity: str, kept: Kept) -> None:
+        keep = self._signatures[identity].keep
+        if keep is Keep.MARK:
+            self._first.setdefault(identity, [kept])
+        elif keep is Keep.SERIES:
+            recent = self._recent.setdefault(identity, deque())
+            recent.append(kept)
+            if len(recent) > SERIES_RECENT:
+                self._thinned.setdefault(identity, _Thinned()).add(recent.popleft())
+        else:
+            first = self._first.setdefault(identity, [])
+            if len(first) < RARE_KEPT // 2:
+                first.append(kept)
+            else:
+                self._recent.setdefault(identity, deque(maxlen=RARE_KEPT // 2)).append(kept)
+
+    def closed_by(self, later: Keeper) -> Set[str]:
+        """Signatures of which nothing between this keeper's text and `later`'s can stay: both have all they keep."""
+        return {
+            identity
+            for identity, first in self._first.items()
+            if len(first) == RARE_KEPT // 2 == len(later._first.get(identity, ()))
+        }
+
+    def all(self) -> dict[str, list[Kept]]:
+        """Everything kept, by signature, in file order."""
+        kept: dict[str, list[Kept]] = {}
+        for identity in self.counts:
+            thinned = self._thinned[identity].kept if identity in self._thinned else ()
+            kept[identity] = [*self._first.get(identity, ()), *thinned, *self._recent.get(identity, ())]
+        return kept
+
+    def state(self) -> KeeperState:
+        """All of it in plain types, to be sent to another process: see `merge`."""
+        places: dict[str, list[tuple[Any, ...]]] = {
+            identity: [tuple(kept) for kept in found] for identity, found in self.all().items()
+        }
+        return self.counts, places, {identity: thinned.shift for identity, thinned in self._thinned.items()}
+
+    def merge(
+        self,
+        counts: Mapping[str, int],
+        places: Mapping[str, list[tuple[Any, ...]]],
+        shifts: Mapping[str, int],
+    ) -> None:
+        """Take in the `state` of a keeper of other parts of the same log."""
+        mine = self.all()
+        for identity, found in places.items():
+            is_mark = self._signatures[identity].keep is Keep.MARK
+            self.counts[identity] = 1 if is_mark else self.counts.get(identity, 0) + counts[identity]
+            everything = sorted([*mine.get(identity, ()), *(Kept(*kept) for kept in found)])
+            self._first.pop(identity, None)
+            self._recent.pop(identity, None)
+            thinned = self._thinned.pop(identity, None)
+            shift = max(thinned.shift if thinned else 0, shifts.get(identity, 0))
+            if shift:
+                self._thinned[identity] = _Thinned(shift)
+            for kept in everything:
+                self._add(identity, kept)
+
+
+class _Thinned:
+    """At most `SERIES_KEPT` places, evenly spread over the file: the first in each stretch of `2 ** shift` bytes."""
+
+    def __init__(self, shift: int = 0) -> None:
+        self.shift = shift
+        self.kept: list[Kept] = []
+
+    def add(self, kept: Kept) -> None:
+        """Add a later place than all before."""
+        if self.kept and self.kept[-1].offset >> self.shift == kept.offset >> self.shift:
+            return
+        self.kept.append(kept)
+        while len(self.kept) > SERIES_KEPT:
+            self.shift += 1
+            first = {place.offset >> self.shift: place for place in reversed(self.kept)}
+            self.kept = list(reversed(first.values()))
