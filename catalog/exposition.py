@@ -152,9 +152,7 @@ def _split(line: bytes) -> tuple[bytes, bytes] | None:
     position = name.end() if name else 0
     brace = _BRACE.match(line, position)
     if brace is None:
-        return (
-            (line[:position], line[position:]) if name and line[position : position + 1].isspace() else None
-        )
+        return (line[:position], line[position:]) if name and line[position : position + 1].isspace() else None
     position = brace.end()
     quoted = _QUOTED_NAME.match(line, position)
     if quoted:

@@ -50,9 +50,7 @@ BLANK_FROM = 9223372036854775792.0
 
 _BLANK_INT32 = range(0x7FFFFFF0, 0x7FFFFFFA)
 _BLANK_FP64 = 140737488355328.0
-_BY_ANY_NAME: Mapping[str, GpuField] = MappingProxyType(
-    {name: field for field in ALL_FIELDS for name in field.names}
-)
+_BY_ANY_NAME: Mapping[str, GpuField] = MappingProxyType({name: field for field in ALL_FIELDS for name in field.names})
 
 
 def find_field(name: str) -> GpuField | None:
@@ -90,15 +88,11 @@ THROTTLE_REASONS: Mapping[int, ThrottleReason] = MappingProxyType(
                 "Hardware halves clocks or more: heat, power brake or too much draw.",
                 is_problem=True,
             ),
-            ThrottleReason(
-                0x10, "sync_boost", "Another GPU of the boost group holds it down.", is_problem=False
-            ),
+            ThrottleReason(0x10, "sync_boost", "Another GPU of the boost group holds it down.", is_problem=False),
             ThrottleReason(
                 0x20, "sw_thermal_slowdown", "The GPU or its memory is at its thermal limit.", is_problem=True
             ),
-            ThrottleReason(
-                0x40, "hw_thermal_slowdown", "The GPU is too hot; hardware slows it.", is_problem=True
-            ),
+            ThrottleReason(0x40, "hw_thermal_slowdown", "The GPU is too hot; hardware slows it.", is_problem=True),
             ThrottleReason(
                 0x80,
                 "hw_power_brake_slowdown",
@@ -144,12 +138,8 @@ XIDS: Mapping[int, Xid] = MappingProxyType(
                 "application",
                 _APP,
             ),
-            Xid(
-                31, "GPU memory page fault: a kernel touched an address it does not own", "application", _APP
-            ),
-            Xid(
-                32, "invalid or corrupted push buffer stream", "driver", "check the PCIe link and the driver"
-            ),
+            Xid(31, "GPU memory page fault: a kernel touched an address it does not own", "application", _APP),
+            Xid(32, "invalid or corrupted push buffer stream", "driver", "check the PCIe link and the driver"),
             Xid(38, "driver firmware error", "driver", "update the driver"),
             Xid(43, "GPU stopped processing after a fault of the program", "application", _APP),
             Xid(

@@ -47,7 +47,7 @@ class Gpu:
         return self.memory_bytes / _GIB
 
 
-def _gpu(  # noqa: PLR0917 - the columns of a table
+def _gpu(
     name: str,
     memory_mib: int,
     bandwidth_gb: float,
@@ -285,9 +285,7 @@ def _words(name: str) -> tuple[str, ...]:
     return tuple(word for word in re.findall(r"[a-z0-9]+", base) if word not in _VENDOR_WORDS)
 
 
-_VENDOR_WORDS = frozenset(
-    {"nvidia", "tesla", "geforce", "amd", "instinct", "corporation", "gpu", "graphics", "device"}
-)
+_VENDOR_WORDS = frozenset({"nvidia", "tesla", "geforce", "amd", "instinct", "corporation", "gpu", "graphics", "device"})
 
 
 def find_gpu(name: str, memory_bytes: float | None = None) -> Gpu | None:

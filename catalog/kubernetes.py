@@ -58,12 +58,8 @@ WAITING_REASON = _state(
     *_POD,
     "reason",
 )
-POD_PHASE = _state(
-    "kube_pod_status_phase", "gauge", "bool", "1 for the pod's phase.", "namespace", "pod", "phase"
-)
-POD_READY = _state(
-    "kube_pod_status_ready", "gauge", "bool", "1 for the readiness.", "namespace", "pod", "condition"
-)
+POD_PHASE = _state("kube_pod_status_phase", "gauge", "bool", "1 for the pod's phase.", "namespace", "pod", "phase")
+POD_READY = _state("kube_pod_status_ready", "gauge", "bool", "1 for the readiness.", "namespace", "pod", "condition")
 POD_UNSCHEDULABLE = _state(
     "kube_pod_status_unschedulable", "gauge", "bool", "1 when no node has room.", "namespace", "pod"
 )
@@ -143,9 +139,7 @@ OOM_EVENTS = _cadvisor(
     "OOM kills; the series often vanishes with its container.",
 )
 CPU_USAGE = _cadvisor("container_cpu_usage_seconds_total", "counter", "seconds", "CPU time used.")
-CPU_PERIODS = _cadvisor(
-    "container_cpu_cfs_periods_total", "counter", "periods", "Scheduling periods under a quota."
-)
+CPU_PERIODS = _cadvisor("container_cpu_cfs_periods_total", "counter", "periods", "Scheduling periods under a quota.")
 CPU_THROTTLED_PERIODS = _cadvisor(
     "container_cpu_cfs_throttled_periods_total", "counter", "periods", "Periods cut short by the CPU limit."
 )

@@ -51,9 +51,7 @@ _REQUESTS = (
         "Waiting requests by why they wait: capacity (no room) or deferred (for something else).",
         ("reason",),
     ),
-    Signal(
-        "llm_requests_swapped", "gauge", "requests", "Requests moved out of GPU memory and to be resumed."
-    ),
+    Signal("llm_requests_swapped", "gauge", "requests", "Requests moved out of GPU memory and to be resumed."),
     Signal(
         "llm_requests_running_limit",
         "gauge",
@@ -104,12 +102,8 @@ _REQUESTS = (
 )
 
 _CACHE = (
-    Signal(
-        "llm_kv_cache_usage_ratio", "gauge", "ratio", "Share of the KV cache in use, 0 to 1.", combine="max"
-    ),
-    Signal(
-        "llm_kv_cache_capacity_tokens", "gauge", "tokens", "Tokens that the KV cache holds.", combine="max"
-    ),
+    Signal("llm_kv_cache_usage_ratio", "gauge", "ratio", "Share of the KV cache in use, 0 to 1.", combine="max"),
+    Signal("llm_kv_cache_capacity_tokens", "gauge", "tokens", "Tokens that the KV cache holds.", combine="max"),
     Signal("llm_kv_cache_used_tokens", "gauge", "tokens", "Tokens held in the KV cache now.", combine="max"),
     Signal(
         "llm_kv_cache_reserved_tokens",
@@ -118,9 +112,7 @@ _CACHE = (
         "Tokens that the current batch may grow to: a reservation, not use.",
         combine="max",
     ),
-    Signal(
-        "llm_prefix_cache_queries_total", "counter", "tokens", "Prompt tokens looked up in the prefix cache."
-    ),
+    Signal("llm_prefix_cache_queries_total", "counter", "tokens", "Prompt tokens looked up in the prefix cache."),
     Signal("llm_prefix_cache_hits_total", "counter", "tokens", "Prompt tokens found in the prefix cache."),
     Signal(
         "llm_prefix_cache_hit_ratio",
@@ -140,9 +132,7 @@ _TOKENS = (
         "Prompt tokens that needed no prefill (cached).",
     ),
     Signal("llm_generation_tokens_total", "counter", "tokens", "Tokens generated."),
-    Signal(
-        "llm_spec_decode_draft_tokens_total", "counter", "tokens", "Tokens proposed by speculative decoding."
-    ),
+    Signal("llm_spec_decode_draft_tokens_total", "counter", "tokens", "Tokens proposed by speculative decoding."),
     Signal(
         "llm_spec_decode_accepted_tokens_total",
         "counter",
@@ -256,9 +246,7 @@ _ENGINE = (
         "CPU time of the API server process.",
         combine="sum",
     ),
-    Signal(
-        "llm_process_resident_memory_bytes", "gauge", "bytes", "Resident memory of the API server process."
-    ),
+    Signal("llm_process_resident_memory_bytes", "gauge", "bytes", "Resident memory of the API server process."),
     Signal(
         "llm_process_start_time_seconds",
         "gauge",
@@ -269,9 +257,7 @@ _ENGINE = (
 )
 
 _INFERWATCH = (
-    Signal(
-        "inferwatch_gpu_up", "gauge", "bool", "1 when the GPU answered the last reading.", ("UUID",), "max"
-    ),
+    Signal("inferwatch_gpu_up", "gauge", "bool", "1 when the GPU answered the last reading.", ("UUID",), "max"),
     Signal(
         "inferwatch_gpu_xid_errors_total",
         "counter",

@@ -72,9 +72,7 @@ class _LazyGroup(click.Group):
         return result
 
 
-@click.group(
-    cls=_LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
-)
+@click.group(cls=_LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="inferwatch", message="%(prog)s %(version)s")
 @click.pass_context
 def root(ctx: click.Context) -> None:

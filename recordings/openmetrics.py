@@ -106,9 +106,7 @@ def _without_recorder_labels(text: bytes) -> tuple[bytes, bytes]:
     return dict(pairs).get(b"job", b""), b"{" + kept + b"}" if kept else b""
 
 
-def _scrapes(
-    answered: dict[float, bool], engine: dict[float, _Page], gpu: dict[float, _Page]
-) -> list[Scrape]:
+def _scrapes(answered: dict[float, bool], engine: dict[float, _Page], gpu: dict[float, _Page]) -> list[Scrape]:
     gpu_times = sorted(gpu)
     scrapes = []
     for time_seconds, up in sorted(answered.items()):

@@ -64,15 +64,11 @@ class ReplayServer:
         self._speed, self._clock = speed, clock
         self._start_offset_seconds = _start_offset_seconds(recording, start)
         self._scrapes = scrapes(recording)
-        self._scrape_offsets = [
-            scrape.time_seconds - recording.started_unix_seconds for scrape in self._scrapes
-        ]
+        self._scrape_offsets = [scrape.time_seconds - recording.started_unix_seconds for scrape in self._scrapes]
         self._log = log_lines(recording)
         self._log_offsets = [offset for offset, _ in self._log]
         self._log_next = 0
-        self._end_offset_seconds = max(
-            [recording.duration_seconds, *self._scrape_offsets, *self._log_offsets]
-        )
+        self._end_offset_seconds = max([recording.duration_seconds, *self._scrape_offsets, *self._log_offsets])
         self._begun_seconds = 0.0
         self._http: _Http | None = None
         self._thread: threading.Thread | None = None

@@ -65,9 +65,7 @@ def _wall_clock(line: bytes, started_unix_seconds: float) -> float | None:
     month, day, hour, minute = map(int, match.groups()[:4])
     second_of_day = hour * 3600 + minute * 60 + float(match[5])
     year = datetime.fromtimestamp(started_unix_seconds, UTC).year
-    readings = (
-        _unix_seconds((candidate, month, day), second_of_day) for candidate in (year - 1, year, year + 1)
-    )
+    readings = (_unix_seconds((candidate, month, day), second_of_day) for candidate in (year - 1, year, year + 1))
     return min(
         (reading for reading in readings if reading is not None),
         key=lambda reading: abs(reading - started_unix_seconds),

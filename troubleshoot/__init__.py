@@ -1,0 +1,1 @@
+"""The diagnosis: sources -> events and windows -> facts -> causes -> report."""

@@ -92,9 +92,7 @@ def weight_parts(shape: ModelShape, dtype_or_quantization: str = "auto") -> Weig
     )
 
 
-def weight_bytes(
-    model: ModelShape | float, dtype_or_quantization: str = "auto", tensor_parallel: int = 1
-) -> float:
+def weight_bytes(model: ModelShape | float, dtype_or_quantization: str = "auto", tensor_parallel: int = 1) -> float:
     """Return the weights that one GPU holds; `model` is a shape, or a bare parameter count.
 
     Tensor parallelism divides them evenly; norms and key/value heads that every GPU repeats add under 2 %.
@@ -204,9 +202,7 @@ def longest_context(
     """
     per_token = kv_bytes_per_token(shape, kv_dtype, tensor_parallel)
     full_share = 1 - shape.sliding_layers / shape.layers
-    reach = (
-        tokens_that_fit(kv_bytes, per_token * full_share, block_size) if full_share else shape.sliding_window
-    )
+    reach = tokens_that_fit(kv_bytes, per_token * full_share, block_size) if full_share else shape.sliding_window
     limit = shape.max_position_embeddings or reach or 0
     blocks = bisect_right(
         range(1, math.ceil(limit / block_size) + 1),

@@ -114,11 +114,15 @@ def _read_metrics(request: Request, report: Report, result: Collected) -> Metric
     note = data.note or ("one scrape: rates cannot be computed" if len(data.timeline.scrape_times) < 2 else "")
     for index in range(first, len(result.inputs)):
         own = result.inputs[index]
-        result.inputs[index] = replace(own, span_seconds=span, note="; ".join(part for part in (own.note, note) if part))
+        result.inputs[index] = replace(
+            own, span_seconds=span, note="; ".join(part for part in (own.note, note) if part)
+        )
     return data
 
 
-def _watch(spec: str, request: Request, report: Report, failures: list[tuple[float, str]], result: Collected) -> list[tuple[float | None, bytes]]:
+def _watch(
+    spec: str, request: Request, report: Report, failures: list[tuple[float, str]], result: Collected
+) -> list[tuple[float | None, bytes]]:
     from troubleshoot.sources.address import redacted
     from troubleshoot.sources.endpoint import watch
 
@@ -134,7 +138,8 @@ def _watch(spec: str, request: Request, report: Report, failures: list[tuple[flo
         watched = watch(spec, request.window_seconds, on_scrape=keep)
         failures += watched.failures
         if watched.failures:
-            note = f"{len(watched.failures)} of {len(watched.failures) + len(watched.scrapes)} scrapes failed, the first: {watched.failures[0][1]}"
+            number, total = len(watched.failures), len(watched.failures) + len(watched.scrapes)
+            note = f"{number} of {total} scrapes failed, the first: {watched.failures[0][1]}"
     except KeyboardInterrupt:
         result.interrupted = True
         if not seen:

@@ -10,13 +10,29 @@ from troubleshoot.causes import CAUSES
 from troubleshoot.causes.base import Cause, Judgement
 from troubleshoot.causes.speed import roofline_share
 from troubleshoot.evidence import Evidence
-from troubleshoot.findings import Diagnosis, EngineSummary, Finding, InputSummary, LogEvidence, NotEvaluated, RuledOut, Severity, Verdict
+from troubleshoot.findings import (
+    Diagnosis,
+    EngineSummary,
+    Finding,
+    InputSummary,
+    LogEvidence,
+    NotEvaluated,
+    RuledOut,
+    Severity,
+    Verdict,
+)
 
 _STAGE = {"oom": 0, "crash": 0, "hang": 1, "throughput": 2, "ttft": 2}
 """An engine that is down comes before one that hangs, and that before one that is slow."""
 
 
-def diagnose(evidence: Evidence, inputs: Sequence[InputSummary] = (), *, interrupted: bool = False, causes: Mapping[str, Cause] = CAUSES) -> Diagnosis:
+def diagnose(
+    evidence: Evidence,
+    inputs: Sequence[InputSummary] = (),
+    *,
+    interrupted: bool = False,
+    causes: Mapping[str, Cause] = CAUSES,
+) -> Diagnosis:
     """Judge every cause and order what holds. Pure: the same evidence gives the same diagnosis."""
     judgements: list[Judgement] = [cause.judge(evidence) for cause in causes.values()]
     findings = [_without_impossible(found, evidence) for found in judgements if isinstance(found, Finding)]
@@ -25,7 +41,12 @@ def diagnose(evidence: Evidence, inputs: Sequence[InputSummary] = (), *, interru
     return Diagnosis(
         verdict=verdict,
         summary=_summary(verdict, ordered, evidence),
-        engine=EngineSummary(evidence.engine, evidence.version, evidence.model, {**evidence.settings.effective, **evidence.settings.given}),
+        engine=EngineSummary(
+            evidence.engine,
+            evidence.version,
+            evidence.model,
+            {**evidence.settings.effective, **evidence.settings.given},
+        ),
         findings=tuple(ordered),
         ruled_out=tuple(found for found in judgements if isinstance(found, RuledOut)),
         not_evaluated=tuple(found for found in judgements if isinstance(found, NotEvaluated)),
@@ -48,12 +69,19 @@ def order(findings: Sequence[Finding], evidence: Evidence, causes: Mapping[str, 
         return any(
             finding.cause in causes[other.cause].consequences and _can_explain(other, finding)
             for other in present.values()
-            if other.cause != finding.cause and finding.cause != ""
+            if other.cause != finding.cause
         )
 
     def key(finding: Finding) -> tuple[bool, int, bool, int, float, int]:
         other_family = bool(evidence.symptom) and finding.family != evidence.symptom
-        return (is_consequence(finding), -finding.severity, other_family, _STAGE[finding.family], -finding.confidence, _first_line(finding))
+        return (
+            is_consequence(finding),
+            -finding.severity,
+            other_family,
+            _STAGE[finding.family],
+            -finding.confidence,
+            _first_line(finding),
+        )
 
     return sorted(findings, key=key)
 
@@ -74,7 +102,10 @@ def _without_impossible(finding: Finding, evidence: Evidence) -> Finding:
     fixes = tuple(
         fix
         for fix in finding.fixes
-        if not (fix.setting.startswith("--") and flag_exists(evidence.engine or "vllm", fix.setting, evidence.version) is False)
+        if not (
+            fix.setting.startswith("--")
+            and flag_exists(evidence.engine or "vllm", fix.setting, evidence.version) is False
+        )
         and not (fix.from_value is not None and fix.from_value == fix.to_value)
     )
     return replace(finding, fixes=fixes)
@@ -142,7 +173,11 @@ def numbers(evidence: Evidence) -> dict[str, float | int | str]:
             if histogram and histogram.mean is not None:
                 found[f"{name}_mean_seconds"] = histogram.mean
                 found[f"{name}_p95_seconds"] = histogram.quantile(0.95)
-    return {name: round(value, 4) if isinstance(value, float) else value for name, value in found.items() if value is not None}
+    return {
+        name: round(value, 4) if isinstance(value, float) else value
+        for name, value in found.items()
+        if value is not None
+    }
 
 
 _LATENCIES = {

@@ -93,7 +93,10 @@ class Evidence:
     def gpu_count(self) -> int:
         """GPUs that the metrics show, else the parallel size."""
         if self.metrics:
-            found = {series.labels.get("UUID") or series.labels.get("gpu") for series in self.metrics.timeline.all("DCGM_FI_DEV_FB_USED")}
+            found = {
+                series.labels.get("UUID") or series.labels.get("gpu")
+                for series in self.metrics.timeline.all("DCGM_FI_DEV_FB_USED")
+            }
             if found:
                 return len(found)
         return self.tensor_parallel

@@ -41,9 +41,7 @@ class _Reader:
         """Return the first of `keys` that is set; ValueError when none is, or when it is 0."""
         value = self.optional(*keys)
         if not value:
-            raise ValueError(
-                f"model config {self.name!r}: {keys[0]} is missing; give the model's own config.json"
-            )
+            raise ValueError(f"model config {self.name!r}: {keys[0]} is missing; give the model's own config.json")
         return value
 
     def flag(self, key: str, default: bool = False) -> bool:
@@ -64,12 +62,8 @@ def shape_from_config(config: Config, name: str = "") -> ModelShape:
     family = FAMILIES.get(str(model_type))
     if family is None:
         known = ", ".join(sorted(FAMILIES))
-        raise ValueError(
-            f"model config {shown!r}: model_type {model_type!r} is not known here (known: {known})"
-        )
-    reader = _Reader(
-        {**family.defaults, **{key: value for key, value in text.items() if value is not None}}, shown
-    )
+        raise ValueError(f"model config {shown!r}: model_type {model_type!r} is not known here (known: {known})")
+    reader = _Reader({**family.defaults, **{key: value for key, value in text.items() if value is not None}}, shown)
     return _shape(reader, family, str(model_type), _quantization(config, text))
 
 
@@ -151,9 +145,7 @@ def _norms(reader: _Reader, family: Family, model_type: str) -> int:
     return 1 if reader.flag("parallel_attn", default=True) else 2
 
 
-def _attention(
-    reader: _Reader, family: Family, model_type: str, hidden: int, heads: tuple[int, int, int]
-) -> int:
+def _attention(reader: _Reader, family: Family, model_type: str, hidden: int, heads: tuple[int, int, int]) -> int:
     query_heads, kv_heads, head_dim = heads
     projected = (query_heads + 2 * kv_heads) * head_dim
     declared = reader.flag("attention_bias")
@@ -173,9 +165,7 @@ def _latent_attention(reader: _Reader, hidden: int, heads: int) -> int:
     nope, value = reader.required("qk_nope_head_dim"), reader.required("v_head_dim")
     query_width = heads * (nope + rope)
     query_rank = reader.optional("q_lora_rank")
-    query = (
-        hidden * query_rank + query_rank + query_rank * query_width if query_rank else hidden * query_width
-    )
+    query = hidden * query_rank + query_rank + query_rank * query_width if query_rank else hidden * query_width
     return query + hidden * (rank + rope) + rank + rank * heads * (nope + value) + heads * value * hidden
 
 
@@ -186,9 +176,7 @@ def _mlp(family: Family, hidden: int, intermediate: int) -> int:
 
 def _embeddings(reader: _Reader, family: Family, vocab: int, hidden: int, tied: bool) -> int:
     if reader.optional("word_embed_proj_dim") not in {None, hidden}:
-        raise ValueError(
-            f"model config {reader.name!r}: word_embed_proj_dim differs from hidden_size; not supported"
-        )
+        raise ValueError(f"model config {reader.name!r}: word_embed_proj_dim differs from hidden_size; not supported")
     positions = 0
     if family.learned_positions is not None:
         positions = (reader.required(*_POSITIONS) + family.learned_positions) * hidden
@@ -239,22 +227,14 @@ def _sliding(reader: _Reader, family: Family, model_type: str, layers: int) -> t
     """Return (window in tokens, layers that slide), or (None, 0) when every layer keeps the whole context."""
     window = reader.optional("sliding_window")
     positions = reader.optional(*_POSITIONS)
-    if (
-        not window
-        or (positions and window >= positions)
-        or not reader.flag("use_sliding_window", default=True)
-    ):
+    if not window or (positions and window >= positions) or not reader.flag("use_sliding_window", default=True):
         return None, 0
     kinds = reader.config.get("layer_types")
     if isinstance(kinds, list):
         count = kinds.count("sliding_attention")
     elif model_type.startswith("qwen"):
         # Qwen: off unless use_sliding_window says so, and only layers from max_window_layers on slide.
-        count = (
-            max(0, layers - (reader.optional("max_window_layers") or 0))
-            if reader.flag("use_sliding_window")
-            else 0
-        )
+        count = max(0, layers - (reader.optional("max_window_layers") or 0)) if reader.flag("use_sliding_window") else 0
     else:
         pattern = reader.optional("sliding_window_pattern") or family.sliding_pattern
         count = layers - layers // pattern if pattern else layers

@@ -117,41 +117,23 @@ CONFIGS: Mapping[str, Config] = {
     "qwen2.5-32b": _QWEN_25_32B,
     "qwen2.5-72b": _QWEN_25_72B,
     "qwq-32b": _QWEN_25_32B,
-    "qwen3-0.6b": _config(
-        "qwen3", 1024, 28, 16, 8, 3072, 151936, 40960, head_dim=128, tie_word_embeddings=True
-    ),
-    "qwen3-1.7b": _config(
-        "qwen3", 2048, 28, 16, 8, 6144, 151936, 40960, head_dim=128, tie_word_embeddings=True
-    ),
-    "qwen3-4b": _config(
-        "qwen3", 2560, 36, 32, 8, 9728, 151936, 40960, head_dim=128, tie_word_embeddings=True
-    ),
+    "qwen3-0.6b": _config("qwen3", 1024, 28, 16, 8, 3072, 151936, 40960, head_dim=128, tie_word_embeddings=True),
+    "qwen3-1.7b": _config("qwen3", 2048, 28, 16, 8, 6144, 151936, 40960, head_dim=128, tie_word_embeddings=True),
+    "qwen3-4b": _config("qwen3", 2560, 36, 32, 8, 9728, 151936, 40960, head_dim=128, tie_word_embeddings=True),
     "qwen3-8b": _config("qwen3", 4096, 36, 32, 8, 12288, 151936, 40960, head_dim=128),
     "qwen3-14b": _config("qwen3", 5120, 40, 40, 8, 17408, 151936, 40960, head_dim=128),
     "qwen3-32b": _config("qwen3", 5120, 64, 64, 8, 25600, 151936, 40960, head_dim=128),
-    "qwen3-30b-a3b": _config(
-        "qwen3_moe", 2048, 48, 32, 4, 6144, 151936, 40960, head_dim=128, **_experts(128, 8, 768)
-    ),
+    "qwen3-30b-a3b": _config("qwen3_moe", 2048, 48, 32, 4, 6144, 151936, 40960, head_dim=128, **_experts(128, 8, 768)),
     "qwen3-235b-a22b": _config(
         "qwen3_moe", 4096, 94, 64, 4, 12288, 151936, 40960, head_dim=128, **_experts(128, 8, 1536)
     ),
     "gemma-2-2b": _config("gemma2", 2304, 26, 8, 4, 9216, 256000, 8192, head_dim=256, sliding_window=4096),
     "gemma-2-9b": _config("gemma2", 3584, 42, 16, 8, 14336, 256000, 8192, head_dim=256, sliding_window=4096),
-    "gemma-2-27b": _config(
-        "gemma2", 4608, 46, 32, 16, 36864, 256000, 8192, head_dim=128, sliding_window=4096
-    ),
-    "gemma-3-1b": _config(
-        "gemma3_text", 1152, 26, 4, 1, 6912, 262144, 32768, head_dim=256, sliding_window=512
-    ),
-    "gemma-3-4b": _config(
-        "gemma3_text", 2560, 34, 8, 4, 10240, 262208, 131072, head_dim=256, sliding_window=1024
-    ),
-    "gemma-3-12b": _config(
-        "gemma3_text", 3840, 48, 16, 8, 15360, 262208, 131072, head_dim=256, sliding_window=1024
-    ),
-    "gemma-3-27b": _config(
-        "gemma3_text", 5376, 62, 32, 16, 21504, 262208, 131072, head_dim=128, sliding_window=1024
-    ),
+    "gemma-2-27b": _config("gemma2", 4608, 46, 32, 16, 36864, 256000, 8192, head_dim=128, sliding_window=4096),
+    "gemma-3-1b": _config("gemma3_text", 1152, 26, 4, 1, 6912, 262144, 32768, head_dim=256, sliding_window=512),
+    "gemma-3-4b": _config("gemma3_text", 2560, 34, 8, 4, 10240, 262208, 131072, head_dim=256, sliding_window=1024),
+    "gemma-3-12b": _config("gemma3_text", 3840, 48, 16, 8, 15360, 262208, 131072, head_dim=256, sliding_window=1024),
+    "gemma-3-27b": _config("gemma3_text", 5376, 62, 32, 16, 21504, 262208, 131072, head_dim=128, sliding_window=1024),
     "phi-3-mini-4k": _PHI_3_MINI_4K,
     "phi-3-mini-128k": _PHI_3_MINI_128K,
     "phi-3.5-mini": _PHI_3_MINI_128K,

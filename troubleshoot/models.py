@@ -53,9 +53,7 @@ def known_shape(name: str) -> ModelShape | None:
     """
     for component in _components(name):
         words = _words(component)
-        quantization = next(
-            (_QUANTIZATION_WORDS[word] for word in words if word in _QUANTIZATION_WORDS), None
-        )
+        quantization = next((_QUANTIZATION_WORDS[word] for word in words if word in _QUANTIZATION_WORDS), None)
         for spelling in _spellings(words):
             key = _table_keys().get(spelling)
             if key is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from troubleshoot.logs.statistics import LogStats
 from troubleshoot.metrics.timeline import Timeline, Window
@@ -70,7 +71,7 @@ def from_metrics(timeline: Timeline) -> tuple[Moment, ...]:
         "kv": dict(timeline.points("llm_kv_cache_usage_ratio", max)),
     }
     moments = []
-    for start, end in zip(times, times[1:], strict=False):
+    for start, end in pairwise(times):
         window = (start, end)
         moments.append(
             Moment(

@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 SHOW_AFTER_SECONDS = 0.4
 
@@ -29,25 +32,23 @@ class _Bar:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._started = time.monotonic()
-        self._progress: object | None = None
-        self._tasks: dict[str, int] = {}
+        self._progress: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
 
     def report(self, name: str, done: int, total: int | None) -> None:
-        from rich.progress import Progress
-
         if self._progress is None:
             if time.monotonic() - self._started < SHOW_AFTER_SECONDS:
                 return
             from rich.console import Console
+            from rich.progress import Progress
 
             self._progress = Progress(console=Console(file=self._stream), transient=True)
             self._progress.start()
         progress = self._progress
-        assert isinstance(progress, Progress)
         if name not in self._tasks:
             self._tasks[name] = progress.add_task(name.replace("[", r"\["), total=total)
-        progress.update(self._tasks[name], completed=done)  # type: ignore[arg-type]
+        progress.update(self._tasks[name], completed=done)
 
     def close(self) -> None:
         if self._progress is not None:
-            self._progress.stop()  # type: ignore[attr-defined]
+            self._progress.stop()

@@ -141,9 +141,7 @@ def batch_decode_limit(
     )
 
 
-def ridge_batch(
-    flops_per_second: float, hbm_bytes_per_second: float, bytes_per_parameter: float = 2.0
-) -> float:
+def ridge_batch(flops_per_second: float, hbm_bytes_per_second: float, bytes_per_parameter: float = 2.0) -> float:
     """Return the batch at which reading a weight takes as long as computing with it; an H200 in bf16: 206.
 
     Below it a dense model's decode is bound by memory, and more sequences cost next to nothing.

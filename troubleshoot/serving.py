@@ -159,7 +159,10 @@ class Serving:
     @property
     def queue_share_of_ttft(self) -> float | None:
         """Queue over queue plus prefill, by their means; None where the engine does not split it."""
-        queue, prefill = self.mean_of("llm_request_queue_seconds"), self.mean_of("llm_request_prefill_seconds")
+        queue, prefill = (
+            self.mean_of("llm_request_queue_seconds"),
+            self.mean_of("llm_request_prefill_seconds"),
+        )
         if queue is None or prefill is None or queue + prefill <= 0:
             return None
         return queue / (queue + prefill)
@@ -170,7 +173,9 @@ class Serving:
         return longest_stall(self.all_moments)
 
 
-def serving_from(moments: tuple[Moment, ...], source: Literal["metrics", "log"], timeline: Timeline | None) -> Serving | None:
+def serving_from(
+    moments: tuple[Moment, ...], source: Literal["metrics", "log"], timeline: Timeline | None
+) -> Serving | None:
     """The window under judgement and its figures; None where the engine was never busy."""
     chosen = focus(moments)
     window = window_of(chosen)

@@ -70,14 +70,10 @@ def recognise_all(names: Iterable[str]) -> tuple[EngineCatalog, ...]:
     """Return every engine whose fingerprint is among these metric names, the outermost server first."""
     present = set(names)
     present |= {name.removesuffix(part) for name in present for part in _PARTS if name.endswith(part)}
-    return tuple(
-        ENGINES[name] for name, fingerprint in FINGERPRINTS.items() if _matches(fingerprint, present)
-    )
+    return tuple(ENGINES[name] for name, fingerprint in FINGERPRINTS.items() if _matches(fingerprint, present))
 
 
 def _matches(fingerprint: Fingerprint, present: set[str]) -> bool:
     if fingerprint.prefixes and any(name.startswith(fingerprint.prefixes) for name in present):
         return True
-    return (
-        bool(fingerprint.names) and sum(name in present for name in fingerprint.names) >= fingerprint.needed
-    )
+    return bool(fingerprint.names) and sum(name in present for name in fingerprint.names) >= fingerprint.needed

@@ -46,19 +46,11 @@ _MAPPINGS = (
         "gauge",
         note="name of releases in 2025",
     ),
-    SeriesMapping(
-        "llm_kv_cache_capacity_tokens", "dynamo_frontend_model_total_kv_blocks", "gauge", factor=True
-    ),
-    SeriesMapping(
-        "llm_kv_cache_capacity_tokens", "dynamo_frontend_model_kv_cache_block_size", "gauge", factor=True
-    ),
+    SeriesMapping("llm_kv_cache_capacity_tokens", "dynamo_frontend_model_total_kv_blocks", "gauge", factor=True),
+    SeriesMapping("llm_kv_cache_capacity_tokens", "dynamo_frontend_model_kv_cache_block_size", "gauge", factor=True),
     SeriesMapping("llm_generation_tokens_total", "dynamo_frontend_output_tokens_total", "counter"),
-    SeriesMapping(
-        "llm_time_to_first_token_seconds", "dynamo_frontend_time_to_first_token_seconds", "histogram"
-    ),
-    SeriesMapping(
-        "llm_inter_token_latency_seconds", "dynamo_frontend_inter_token_latency_seconds", "histogram"
-    ),
+    SeriesMapping("llm_time_to_first_token_seconds", "dynamo_frontend_time_to_first_token_seconds", "histogram"),
+    SeriesMapping("llm_inter_token_latency_seconds", "dynamo_frontend_inter_token_latency_seconds", "histogram"),
     SeriesMapping("llm_request_duration_seconds", "dynamo_frontend_request_duration_seconds", "histogram"),
     SeriesMapping("llm_request_prompt_tokens", "dynamo_frontend_input_sequence_tokens", "histogram"),
     SeriesMapping("llm_prompt_tokens_total", "dynamo_frontend_input_sequence_tokens_sum", "counter"),
@@ -72,9 +64,7 @@ DYNAMO = EngineCatalog(
     mappings=_MAPPINGS,
     ignored=(
         Ignored(r"dynamo_.*", "router, transport and runtime series that no rule needs"),
-        Ignored(
-            r"(ray_)?vllm[:_].*|sglang:.*|trtllm_.*", "the engine inside a worker: translate it on its own"
-        ),
+        Ignored(r"(ray_)?vllm[:_].*|sglang:.*|trtllm_.*", "the engine inside a worker: translate it on its own"),
     ),
     model_label="model",
     rank_labels=("dp_rank",),

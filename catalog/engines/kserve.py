@@ -22,9 +22,7 @@ _MAPPINGS = (
         "histogram",
         since=(1, 19),
     ),
-    SeriesMapping(
-        "llm_request_duration_seconds", "revision_request_latencies", "histogram", _MILLI, until=(1, 18)
-    ),
+    SeriesMapping("llm_request_duration_seconds", "revision_request_latencies", "histogram", _MILLI, until=(1, 18)),
     SeriesMapping(
         "llm_http_requests_total",
         "kn_serving_invocation_duration_seconds_count",

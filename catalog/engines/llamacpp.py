@@ -51,12 +51,8 @@ _MAPPINGS = (
         "gauge",
         note="a lifetime mean, typed counter by older builds",
     ),
-    SeriesMapping(
-        "llm_spec_decode_draft_tokens_total", "llamacpp:spec_decode_num_draft_tokens_total", "counter"
-    ),
-    SeriesMapping(
-        "llm_spec_decode_accepted_tokens_total", "llamacpp:spec_decode_num_accepted_tokens_total", "counter"
-    ),
+    SeriesMapping("llm_spec_decode_draft_tokens_total", "llamacpp:spec_decode_num_draft_tokens_total", "counter"),
+    SeriesMapping("llm_spec_decode_accepted_tokens_total", "llamacpp:spec_decode_num_accepted_tokens_total", "counter"),
     SeriesMapping("llm_spec_decode_drafts_total", "llamacpp:spec_decode_num_drafts_total", "counter"),
 )
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 from catalog.engines.base import PROCESS_MAPPINGS, EngineCatalog, Ignored, SeriesMapping
 from catalog.engines.fingerprints import FINGERPRINTS
 
-_FINISH_VALUES = {
-    "reason": {"stop": "stop", "length": "length", "abort": "abort", "error": "error", "*": "other"}
-}
+_FINISH_VALUES = {"reason": {"stop": "stop", "length": "length", "abort": "abort", "error": "error", "*": "other"}}
 
 _MAPPINGS = (
     SeriesMapping("llm_requests_running", "lmdeploy:num_requests_running", "gauge"),
@@ -23,25 +21,17 @@ _MAPPINGS = (
         labels={"finished_reason": "reason"},
         values=_FINISH_VALUES,
     ),
-    SeriesMapping(
-        "llm_kv_cache_usage_ratio", "lmdeploy:gpu_cache_usage_perc", "gauge", note="a ratio from 0 to 1"
-    ),
+    SeriesMapping("llm_kv_cache_usage_ratio", "lmdeploy:gpu_cache_usage_perc", "gauge", note="a ratio from 0 to 1"),
     SeriesMapping("llm_prefix_cache_hit_ratio", "lmdeploy:prefix_cache_hit_rate", "gauge", minimum=0.0),
     SeriesMapping("llm_prompt_tokens_total", "lmdeploy:prompt_tokens_total", "counter"),
     SeriesMapping("llm_prompt_tokens_cached_total", "lmdeploy:cached_tokens_total", "counter"),
     SeriesMapping("llm_generation_tokens_total", "lmdeploy:generation_tokens_total", "counter"),
-    SeriesMapping(
-        "llm_spec_decode_draft_tokens_total", "lmdeploy:spec_decode_num_draft_tokens_total", "counter"
-    ),
-    SeriesMapping(
-        "llm_spec_decode_accepted_tokens_total", "lmdeploy:spec_decode_num_accepted_tokens_total", "counter"
-    ),
+    SeriesMapping("llm_spec_decode_draft_tokens_total", "lmdeploy:spec_decode_num_draft_tokens_total", "counter"),
+    SeriesMapping("llm_spec_decode_accepted_tokens_total", "lmdeploy:spec_decode_num_accepted_tokens_total", "counter"),
     SeriesMapping("llm_step_tokens", "lmdeploy:iteration_tokens_total", "histogram"),
     SeriesMapping("llm_engine_steps_total", "lmdeploy:iteration_tokens_total_count", "counter"),
     SeriesMapping("llm_time_to_first_token_seconds", "lmdeploy:time_to_first_token_seconds", "histogram"),
-    SeriesMapping(
-        "llm_inter_token_latency_seconds", "lmdeploy:iter_token_latency", "histogram", note="no unit suffix"
-    ),
+    SeriesMapping("llm_inter_token_latency_seconds", "lmdeploy:iter_token_latency", "histogram", note="no unit suffix"),
     SeriesMapping("llm_time_per_output_token_seconds", "lmdeploy:time_per_output_token_seconds", "histogram"),
     SeriesMapping("llm_request_duration_seconds", "lmdeploy:e2e_request_latency_seconds", "histogram"),
     SeriesMapping("llm_request_queue_seconds", "lmdeploy:request_queue_time_seconds", "histogram"),

@@ -40,9 +40,7 @@ VLLM_ROUTER = EngineCatalog(
     title="vllm-router",
     fingerprint=FINGERPRINTS["vllm_router"],
     mappings=(
-        SeriesMapping(
-            "llm_requests_received_total", "vllm_router_requests_total", "counter", note="sum of all routes"
-        ),
+        SeriesMapping("llm_requests_received_total", "vllm_router_requests_total", "counter", note="sum of all routes"),
         SeriesMapping("llm_request_duration_seconds", "vllm_router_generate_duration_seconds", "histogram"),
     ),
     ignored=(Ignored(r"vllm_router_.*", "workers, circuit breakers, retries, policies"),),

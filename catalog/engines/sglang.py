@@ -133,25 +133,15 @@ _LATENCY = (
         until=(0, 4, 4),
         note="0.4.4 has both names",
     ),
-    SeriesMapping(
-        "llm_request_duration_seconds", "sglang:e2e_request_latency_seconds", "histogram", since=_FIRST
-    ),
+    SeriesMapping("llm_request_duration_seconds", "sglang:e2e_request_latency_seconds", "histogram", since=_FIRST),
     SeriesMapping("llm_request_queue_seconds", "sglang:queue_time_seconds", "histogram", since=(0, 5, 3)),
-    SeriesMapping(
-        "llm_request_queue_seconds", "sglang:queue_time_s", "histogram", since=(0, 5, 2), until=(0, 5, 2)
-    ),
-    SeriesMapping(
-        "llm_request_prompt_tokens", "sglang:prompt_tokens_histogram", "histogram", since=(0, 4, 7)
-    ),
-    SeriesMapping(
-        "llm_request_generation_tokens", "sglang:generation_tokens_histogram", "histogram", since=(0, 4, 7)
-    ),
+    SeriesMapping("llm_request_queue_seconds", "sglang:queue_time_s", "histogram", since=(0, 5, 2), until=(0, 5, 2)),
+    SeriesMapping("llm_request_prompt_tokens", "sglang:prompt_tokens_histogram", "histogram", since=(0, 4, 7)),
+    SeriesMapping("llm_request_generation_tokens", "sglang:generation_tokens_histogram", "histogram", since=(0, 4, 7)),
 )
 
 _IGNORED = (
-    Ignored(
-        r"sglang:gen_throughput", "tokens per second of the last interval: the rate of the token counter"
-    ),
+    Ignored(r"sglang:gen_throughput", "tokens per second of the last interval: the rate of the token counter"),
     Ignored(r"sglang:avg_request_queue_latency", "0.4.6 to 0.5.2: a mean without its count"),
     Ignored(r"sglang:total_retracted_reqs", "0.4.10 to 0.5.2: a gauge"),
     Ignored(r"sglang:num_retract(ions|ed_(input|output)_tokens_total)", "detail of the retraction counter"),
@@ -175,17 +165,13 @@ _IGNORED = (
     ),
     Ignored(r"sglang:(engine_startup_time|engine_load_weights_time|startup_latency_.*)", "start-up, once"),
     Ignored(r"sglang:(is_cuda_graph|cuda_graph_passes_total)", "which forward passes ran as CUDA graphs"),
-    Ignored(
-        r"sglang:(realtime_tokens_total|gpu_(execution|overlap_wait)_seconds_total)", "split by mode, 0.5.7+"
-    ),
+    Ignored(r"sglang:(realtime_tokens_total|gpu_(execution|overlap_wait)_seconds_total)", "split by mode, 0.5.7+"),
     Ignored(
         r"sglang:(hicache|backup|backuped|prefetch|prefetched|evict|evicted|eviction|load_back)_.*",
         "tiered cache",
     ),
     Ignored(r"sglang:lora_pool_.*", "adapter pool"),
-    Ignored(
-        r"sglang:(func_latency_seconds|process_cpu_seconds_total|http_requests_active)", "process detail"
-    ),
+    Ignored(r"sglang:(func_latency_seconds|process_cpu_seconds_total|http_requests_active)", "process detail"),
 )
 
 SGLANG = EngineCatalog(

@@ -24,9 +24,7 @@ _FINISH_VALUES = {
 _REQUESTS = (
     SeriesMapping("llm_requests_running", "trtllm_num_requests_running", "gauge"),
     SeriesMapping("llm_requests_waiting", "trtllm_num_requests_waiting", "gauge"),
-    SeriesMapping(
-        "llm_requests_swapped", "trtllm_num_paused_requests", "gauge", note="paused: evicted, to be resumed"
-    ),
+    SeriesMapping("llm_requests_swapped", "trtllm_num_paused_requests", "gauge", note="paused: evicted, to be resumed"),
     SeriesMapping("llm_requests_running_limit", "trtllm_max_num_active_requests", "gauge"),
     SeriesMapping(
         "llm_requests_total",
@@ -36,9 +34,7 @@ _REQUESTS = (
         values=_FINISH_VALUES,
     ),
     SeriesMapping("llm_requests_total", "trtllm_request_error_total", "counter", fixed={"reason": "error"}),
-    SeriesMapping(
-        "llm_requests_failed_total", "trtllm_request_error_total", "counter", labels={"http_code": "reason"}
-    ),
+    SeriesMapping("llm_requests_failed_total", "trtllm_request_error_total", "counter", labels={"http_code": "reason"}),
 )
 
 _CACHE = (
@@ -54,12 +50,8 @@ _TOKENS = (
     SeriesMapping("llm_prompt_tokens_total", "trtllm_prompt_tokens_total", "counter"),
     SeriesMapping("llm_prompt_tokens_cached_total", "trtllm_prompt_cached_tokens_total", "counter"),
     SeriesMapping("llm_generation_tokens_total", "trtllm_generation_tokens_total", "counter"),
-    SeriesMapping(
-        "llm_spec_decode_draft_tokens_total", "trtllm_spec_decode_num_draft_tokens_total", "counter"
-    ),
-    SeriesMapping(
-        "llm_spec_decode_accepted_tokens_total", "trtllm_spec_decode_num_accepted_tokens_total", "counter"
-    ),
+    SeriesMapping("llm_spec_decode_draft_tokens_total", "trtllm_spec_decode_num_draft_tokens_total", "counter"),
+    SeriesMapping("llm_spec_decode_accepted_tokens_total", "trtllm_spec_decode_num_accepted_tokens_total", "counter"),
 )
 
 _LATENCY = (

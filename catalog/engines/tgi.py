@@ -98,9 +98,7 @@ _LATENCY = (
     ),
     SeriesMapping("llm_request_duration_seconds", "tgi_request_duration", "histogram", since=_FIRST),
     SeriesMapping("llm_request_queue_seconds", "tgi_request_queue_duration", "histogram", since=_FIRST),
-    SeriesMapping(
-        "llm_request_inference_seconds", "tgi_request_inference_duration", "histogram", since=_FIRST
-    ),
+    SeriesMapping("llm_request_inference_seconds", "tgi_request_inference_duration", "histogram", since=_FIRST),
     SeriesMapping(
         "llm_time_per_output_token_seconds",
         "tgi_request_mean_time_per_token_duration",

@@ -38,9 +38,7 @@ _CORE = (
         fixed={"reason": "error"},
         note="older servers have no reason label",
     ),
-    SeriesMapping(
-        "llm_requests_failed_total", "nv_inference_request_failure", "counter", labels={"reason": "reason"}
-    ),
+    SeriesMapping("llm_requests_failed_total", "nv_inference_request_failure", "counter", labels={"reason": "reason"}),
     SeriesMapping(
         "llm_requests_rejected_total",
         "nv_inference_request_failure",
@@ -50,13 +48,9 @@ _CORE = (
         note="queue timeouts; requests refused because the queue is full stand in the log only",
     ),
     SeriesMapping("llm_engine_steps_total", "nv_inference_exec_count", "counter"),
-    SeriesMapping(
-        "llm_request_duration_seconds", "nv_inference_request_duration_us", "counter", _MICRO, part="sum"
-    ),
+    SeriesMapping("llm_request_duration_seconds", "nv_inference_request_duration_us", "counter", _MICRO, part="sum"),
     SeriesMapping("llm_request_duration_seconds", "nv_inference_request_success", "counter", part="count"),
-    SeriesMapping(
-        "llm_request_queue_seconds", "nv_inference_queue_duration_us", "counter", _MICRO, part="sum"
-    ),
+    SeriesMapping("llm_request_queue_seconds", "nv_inference_queue_duration_us", "counter", _MICRO, part="sum"),
     SeriesMapping("llm_request_queue_seconds", "nv_inference_request_success", "counter", part="count"),
     SeriesMapping(
         "llm_request_inference_seconds",

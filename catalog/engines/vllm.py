@@ -10,9 +10,7 @@ from __future__ import annotations
 from catalog.engines.base import PROCESS_MAPPINGS, EngineCatalog, Ignored, SeriesMapping
 from catalog.engines.fingerprints import FINGERPRINTS
 
-_FINISH_VALUES = {
-    "reason": {"stop": "stop", "length": "length", "abort": "abort", "error": "error", "*": "other"}
-}
+_FINISH_VALUES = {"reason": {"stop": "stop", "length": "length", "abort": "abort", "error": "error", "*": "other"}}
 
 _REQUESTS = (
     SeriesMapping("llm_requests_running", "vllm:num_requests_running", "gauge", since=(0, 2, 7)),
@@ -71,9 +69,7 @@ _REQUESTS = (
 )
 
 _CACHE = (
-    SeriesMapping(
-        "llm_kv_cache_usage_ratio", "vllm:kv_cache_usage_perc", "gauge", since=(0, 9, 2), core="V1"
-    ),
+    SeriesMapping("llm_kv_cache_usage_ratio", "vllm:kv_cache_usage_perc", "gauge", since=(0, 9, 2), core="V1"),
     SeriesMapping(
         "llm_kv_cache_usage_ratio",
         "vllm:gpu_cache_usage_perc",
@@ -97,9 +93,7 @@ _CACHE = (
         since=(0, 9, 2),
         core="V1",
     ),
-    SeriesMapping(
-        "llm_prefix_cache_hits_total", "vllm:prefix_cache_hits_total", "counter", since=(0, 9, 2), core="V1"
-    ),
+    SeriesMapping("llm_prefix_cache_hits_total", "vllm:prefix_cache_hits_total", "counter", since=(0, 9, 2), core="V1"),
     SeriesMapping(
         "llm_prefix_cache_queries_total",
         "vllm:gpu_prefix_cache_queries_total",
@@ -264,30 +258,18 @@ _LATENCY = (
         core="V0",
         note="beside request_queue_time_seconds; hidden from 0.8.3",
     ),
-    SeriesMapping(
-        "llm_request_prefill_seconds", "vllm:request_prefill_time_seconds", "histogram", since=(0, 6, 4)
-    ),
-    SeriesMapping(
-        "llm_request_decode_seconds", "vllm:request_decode_time_seconds", "histogram", since=(0, 6, 4)
-    ),
-    SeriesMapping(
-        "llm_request_inference_seconds", "vllm:request_inference_time_seconds", "histogram", since=(0, 6, 4)
-    ),
+    SeriesMapping("llm_request_prefill_seconds", "vllm:request_prefill_time_seconds", "histogram", since=(0, 6, 4)),
+    SeriesMapping("llm_request_decode_seconds", "vllm:request_decode_time_seconds", "histogram", since=(0, 6, 4)),
+    SeriesMapping("llm_request_inference_seconds", "vllm:request_inference_time_seconds", "histogram", since=(0, 6, 4)),
     SeriesMapping("llm_request_prompt_tokens", "vllm:request_prompt_tokens", "histogram", since=(0, 4, 2)),
-    SeriesMapping(
-        "llm_request_generation_tokens", "vllm:request_generation_tokens", "histogram", since=(0, 4, 2)
-    ),
+    SeriesMapping("llm_request_generation_tokens", "vllm:request_generation_tokens", "histogram", since=(0, 4, 2)),
 )
 
 _IGNORED = (
-    Ignored(
-        r"vllm:avg_(prompt|generation)_throughput_toks_per_s", "V0 to 0.6.6: the rate of the token counters"
-    ),
+    Ignored(r"vllm:avg_(prompt|generation)_throughput_toks_per_s", "V0 to 0.6.6: the rate of the token counters"),
     Ignored(r"vllm:cpu_(cache_usage_perc|prefix_cache_hit_rate)", "V0 swap space, not the GPU's KV cache"),
     Ignored(r"vllm:gpu_prefix_cache_(hits|queries)_total", "blocks, not tokens, in 0.7.3 to 0.8.5"),
-    Ignored(
-        r"vllm:prompt_tokens_(by_source|cached_by_source|recomputed)_total", "detail of the prompt counters"
-    ),
+    Ignored(r"vllm:prompt_tokens_(by_source|cached_by_source|recomputed)_total", "detail of the prompt counters"),
     Ignored(
         r"vllm:(external_prefix_cache|mm_cache)_(hits|queries)_total",
         "other caches than the GPU's prefix cache",
@@ -309,9 +291,7 @@ _IGNORED = (
     Ignored(r"vllm:diffusion_.*", "diffusion models"),
     Ignored(r"vllm:corrupted_requests_total", "only with VLLM_COMPUTE_NANS_IN_LOGITS=1"),
     Ignored(r"vllm:kv_block_.*", "only with KV cache metrics switched on: block ages"),
-    Ignored(
-        r"vllm:(simple_)?kv_offload_.*|vllm:num_requests_kv_fetch_by_stage", "KV offloading and transfer"
-    ),
+    Ignored(r"vllm:(simple_)?kv_offload_.*|vllm:num_requests_kv_fetch_by_stage", "KV offloading and transfer"),
     Ignored(r"vllm:(nixl|mooncake|hf3fs|hisparse|umbp)_.*", "KV connectors"),
     Ignored(r"vllm:(rl_weight_update|sleep_mode|watermark|websocket)_.*", "features outside request serving"),
 )

@@ -46,7 +46,7 @@ class GpuField:
 _MIB = 1 << 20
 
 
-def field(  # noqa: PLR0917 - the columns of a table
+def field(
     field_id: int,
     name: str,
     kind: FieldKind,
@@ -86,9 +86,7 @@ def value_call(field: str) -> str:
 def violation(field_id: int, name: str, policy: str, what: str) -> GpuField:
     """Build a counter of the time that clocks were held down."""
     call = value_call(f"PERF_POLICY_{policy}")
-    return field(
-        field_id, f"DEV_{name}_VIOLATION", "counter", "ns", f"Time clocks were held down by {what}.", call
-    )
+    return field(field_id, f"DEV_{name}_VIOLATION", "counter", "ns", f"Time clocks were held down by {what}.", call)
 
 
 def ecc(field_id: int, name: str, meaning: str) -> GpuField:
@@ -123,9 +121,7 @@ def gpm_call(metric: str) -> str:
     return f"nvmlGpmMetricsGet(NVML_GPM_METRIC_{metric})"
 
 
-def active(
-    field_id: int, name: str, new: str, metric: str, meaning: str, *, default: bool = False
-) -> GpuField:
+def active(field_id: int, name: str, new: str, metric: str, meaning: str, *, default: bool = False) -> GpuField:
     """Build a profiling ratio: GPM gives percent from two samples at least 100 ms apart; Hopper and later."""
     return field(
         field_id,

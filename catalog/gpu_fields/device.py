@@ -225,9 +225,7 @@ MEMORY = (
 )
 
 LABELS = (
-    label(
-        1, "DRIVER_VERSION", "SYSTEM_DRIVER_VERSION", "Driver.", "nvmlSystemGetDriverVersion()", default=True
-    ),
+    label(1, "DRIVER_VERSION", "SYSTEM_DRIVER_VERSION", "Driver.", "nvmlSystemGetDriverVersion()", default=True),
     label(2, "NVML_VERSION", "SYSTEM_NVML_VERSION", "NVML library.", "nvmlSystemGetNVMLVersion()"),
     label(51, "DEV_BRAND", "DEV_GPU_BRAND", "Brand.", "nvmlDeviceGetBrand(h)"),
     label(53, "DEV_SERIAL", "DEV_BOARD_SERIAL", "Serial number.", "nvmlDeviceGetSerial(h)"),

@@ -14,9 +14,7 @@ PROFILING = (
         default=True,
     ),
     active(1002, "SM_ACTIVE", "SM_UTIL_RATIO", "SM_UTIL", "Cycles in which an SM had a warp, over all SMs."),
-    active(
-        1003, "SM_OCCUPANCY", "SM_OCCUPANCY_RATIO", "SM_OCCUPANCY", "Resident warps of the possible ones."
-    ),
+    active(1003, "SM_OCCUPANCY", "SM_OCCUPANCY_RATIO", "SM_OCCUPANCY", "Resident warps of the possible ones."),
     active(
         1004,
         "PIPE_TENSOR_ACTIVE",
@@ -44,9 +42,7 @@ PROFILING = (
         "Cycles of a busy half tensor pipe.",
     ),
     active(1016, "PIPE_INT_ACTIVE", "INT_UTIL_RATIO", "INTEGER_UTIL", "Cycles of a busy integer pipe."),
-    traffic(
-        1009, "PCIE_TX_BYTES", "PCIE_TX_PER_SEC", "PCIe bytes sent a second, headers included.", default=True
-    ),
+    traffic(1009, "PCIE_TX_BYTES", "PCIE_TX_PER_SEC", "PCIe bytes sent a second, headers included.", default=True),
     traffic(
         1010,
         "PCIE_RX_BYTES",

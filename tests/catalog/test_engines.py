@@ -183,9 +183,7 @@ def reference(section: str) -> list[dict[str, Any]]:
     return list(loaded[section])
 
 
-@pytest.mark.parametrize(
-    ("engine", "section"), [("vllm", "vllm_all_metrics"), ("sglang", "sglang_all_metrics")]
-)
+@pytest.mark.parametrize(("engine", "section"), [("vllm", "vllm_all_metrics"), ("sglang", "sglang_all_metrics")])
 def test_version_ranges_agree_with_the_releases_that_were_read(engine: str, section: str) -> None:
     ranges: dict[str, list[tuple[str, str, bool]]] = {}
     for entry in reference(section):
@@ -210,9 +208,7 @@ def test_version_ranges_agree_with_the_releases_that_were_read(engine: str, sect
     assert checked > 20
 
 
-@pytest.mark.parametrize(
-    ("engine", "section"), [("vllm", "vllm_all_metrics"), ("sglang", "sglang_all_metrics")]
-)
+@pytest.mark.parametrize(("engine", "section"), [("vllm", "vllm_all_metrics"), ("sglang", "sglang_all_metrics")])
 def test_every_series_of_the_releases_is_mapped_or_knowingly_ignored(engine: str, section: str) -> None:
     translator = Translator(ENGINES[engine])
     names = {entry["exposed_name"].replace("{name}", "x") for entry in reference(section)}

@@ -67,9 +67,7 @@ def test_timestamps_are_seconds_in_openmetrics_and_milliseconds_in_the_text_form
 
 def test_exemplars_are_dropped() -> None:
     text = (
-        b'a_bucket{le="1"} 3 # {trace_id="} 9"} 0.5 1795289861.6\n'
-        b'b_total 4 17 # {t="x"} 0.5\n'
-        b'c_total 5 # {t="x"} 1\n'
+        b'a_bucket{le="1"} 3 # {trace_id="} 9"} 0.5 1795289861.6\nb_total 4 17 # {t="x"} 0.5\nc_total 5 # {t="x"} 1\n'
     )
     parsed = parse(text)
     assert [(s.name, s.value, s.timestamp) for s in parsed.samples] == [
@@ -128,11 +126,7 @@ def test_no_bytes_raise(text: bytes) -> None:
     assert parse(text).bad_lines >= 0
 
 
-@given(
-    st.dictionaries(
-        st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,8}", fullmatch=True), st.text(max_size=12), max_size=4
-    )
-)
+@given(st.dictionaries(st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,8}", fullmatch=True), st.text(max_size=12), max_size=4))
 def test_any_label_values_that_a_client_writes_are_read_back(labels: dict[str, str]) -> None:
     registry = CollectorRegistry()
     names = [name for name in labels if not name.startswith("__")]

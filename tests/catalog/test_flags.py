@@ -38,9 +38,7 @@ def test_a_vllm_flag_has_the_releases_that_were_read(flag: str, since: str, unti
     assert vllm_flag(flag) == FlagRange(since, until)
 
 
-@pytest.mark.parametrize(
-    "written", ["--max_model_len", "--max-model-len=8192", " --max-model-len ", "--max-model-len"]
-)
+@pytest.mark.parametrize("written", ["--max_model_len", "--max-model-len=8192", " --max-model-len ", "--max-model-len"])
 def test_a_flag_is_understood_as_people_write_it(written: str) -> None:
     assert normalised(written) == "--max-model-len"
 
@@ -73,9 +71,7 @@ def test_a_yes_no_flag_that_takes_text_too_has_no_negation() -> None:
         ("--no-such-flag", "0.10.2", False),
     ],
 )
-def test_existence_is_judged_by_the_releases_around_the_version(
-    flag: str, version: str, expected: bool | None
-) -> None:
+def test_existence_is_judged_by_the_releases_around_the_version(flag: str, version: str, expected: bool | None) -> None:
     assert flag_exists("vllm", flag, version) is expected
 
 

@@ -33,9 +33,7 @@ def test_names_as_drivers_print_them(name: str, gpu: str) -> None:
     assert found.name == gpu
 
 
-@pytest.mark.parametrize(
-    "name", ["", "NVIDIA", "Quadro K620", "A100", "H100", "NVIDIA Graphics Device", "NVIDIA A2"]
-)
+@pytest.mark.parametrize("name", ["", "NVIDIA", "Quadro K620", "A100", "H100", "NVIDIA Graphics Device", "NVIDIA A2"])
 def test_names_that_settle_nothing(name: str) -> None:
     assert find_gpu(name) is None
 

@@ -54,9 +54,7 @@ def test_names_follow_the_conventions() -> None:
 
 
 def test_ratios_are_never_added() -> None:
-    assert all(
-        signal.combine == "max" for signal in SIGNALS.values() if signal.unit in ("ratio", "bool", "1")
-    )
+    assert all(signal.combine == "max" for signal in SIGNALS.values() if signal.unit in ("ratio", "bool", "1"))
 
 
 def test_every_engine_signal_is_fed_by_some_engine() -> None:

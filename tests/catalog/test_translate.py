@@ -15,9 +15,7 @@ def translated(engine: str, text: str, version: str = "") -> dict[tuple[str, ...
     samples = Translator(ENGINES[engine], version).translate_all(parse(text.encode()).samples)
     out = {}
     for sample in samples:
-        rest = {
-            k: v for k, v in sample.labels.items() if k not in ("engine", "model") and (k, v) != ("rank", "0")
-        }
+        rest = {k: v for k, v in sample.labels.items() if k not in ("engine", "model") and (k, v) != ("rank", "0")}
         out[sample.name, *rest.values()] = sample.value
     return out
 
@@ -59,9 +57,7 @@ def test_two_names_of_one_counter_are_never_added() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("version", "hits"), [("0.7.3", None), ("0.8.5.post1", None), ("", None), ("0.9.1", 8.0)]
-)
+@pytest.mark.parametrize(("version", "hits"), [("0.7.3", None), ("0.8.5.post1", None), ("", None), ("0.9.1", 8.0)])
 def test_prefix_cache_counts_in_blocks_are_left_out(version: str, hits: float | None) -> None:
     out = translated("vllm", 'vllm:gpu_prefix_cache_hits_total{engine="0"} 8\n', version)
     assert out.get(("llm_prefix_cache_hits_total",)) == hits
@@ -69,9 +65,7 @@ def test_prefix_cache_counts_in_blocks_are_left_out(version: str, hits: float | 
 
 def test_a_hit_rate_of_minus_one_means_off() -> None:
     assert translated("vllm", "vllm:gpu_prefix_cache_hit_rate -1.0\n") == {}
-    assert translated("vllm", "vllm:gpu_prefix_cache_hit_rate 0.25\n") == {
-        ("llm_prefix_cache_hit_ratio",): 0.25
-    }
+    assert translated("vllm", "vllm:gpu_prefix_cache_hit_rate 0.25\n") == {("llm_prefix_cache_hit_ratio",): 0.25}
 
 
 @pytest.mark.parametrize(
@@ -229,9 +223,7 @@ def test_tgi_counts_tokens_by_the_sums_of_its_histograms() -> None:
 
 
 def test_llamacpps_seconds_feed_the_sums_without_counts() -> None:
-    out = translated(
-        "llamacpp", "llamacpp:prompt_seconds_total 0.9\nllamacpp:tokens_predicted_seconds_total 70\n"
-    )
+    out = translated("llamacpp", "llamacpp:prompt_seconds_total 0.9\nllamacpp:tokens_predicted_seconds_total 70\n")
     assert out == {("llm_request_prefill_seconds_sum",): 0.9, ("llm_request_decode_seconds_sum",): 70.0}
 
 
@@ -249,9 +241,7 @@ def test_only_samples_of_one_time_merge() -> None:
 def test_samples_that_stand_alone_keep_their_value_and_place() -> None:
     raw = [Sample("llamacpp:requests_deferred", {"pod": "p"}, 16.0, 5.0)]
     (sample,) = Translator(ENGINES["llamacpp"]).translate_all(raw)
-    assert sample == Sample(
-        "llm_requests_waiting", {"engine": "llamacpp", "rank": "0", "pod": "p"}, 16.0, 5.0
-    )
+    assert sample == Sample("llm_requests_waiting", {"engine": "llamacpp", "rank": "0", "pod": "p"}, 16.0, 5.0)
 
 
 def test_combine() -> None:

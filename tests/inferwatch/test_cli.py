@@ -67,16 +67,12 @@ def test_help_imports_no_subcommand_and_nothing_heavy() -> None:
         "try: main()\n"
         "finally: print(*sorted(sys.modules), file=sys.stderr)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     loaded = set(done.stderr.split())
     ours = {"inferwatch", "inferwatch.cli", "inferwatch.version"}
     packages = {"inferwatch", "catalog", "recordings", "troubleshoot", "runbooks"}
     assert {module for module in loaded if module.partition(".")[0] in packages} == ours
-    assert loaded.isdisjoint(
-        {"yaml", "httpx", "rich", "hyperscan", "zstandard", "http.server", "importlib.metadata"}
-    )
+    assert loaded.isdisjoint({"yaml", "httpx", "rich", "hyperscan", "zstandard", "http.server", "importlib.metadata"})
 
 
 @pytest.mark.parametrize("name", cli._COMMANDS)
@@ -103,9 +99,7 @@ def test_bad_usage_is_one_line_on_standard_error_and_status_2(arguments: list[st
 
 
 @pytest.mark.parametrize("status", [0, 1, 3])
-def test_a_subcommand_sets_the_exit_status(
-    probe: type[Probe], status: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_subcommand_sets_the_exit_status(probe: type[Probe], status: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "status", status)
     assert status_of_main() == status
 

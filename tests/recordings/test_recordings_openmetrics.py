@@ -65,9 +65,7 @@ def test_gpu_series_are_never_from_the_future(gpu_time: bytes, expected: bytes) 
 
 
 def test_a_dead_server_serves_no_gpu_series_either() -> None:
-    assert regroup([b'G{gpu="0",job="gpu"} 7 1\n', b'up{job="v",instance="a"} 0 2\n']) == [
-        Scrape(2.0, False, b"")
-    ]
+    assert regroup([b'G{gpu="0",job="gpu"} 7 1\n', b'up{job="v",instance="a"} 0 2\n']) == [Scrape(2.0, False, b"")]
 
 
 @pytest.mark.parametrize("line", [b"x 1\n", b"\n", b"x{a 1 10.5\n", b"# TYPE x\n", b"x 1 NaN\n"])

@@ -70,9 +70,7 @@ class TestBundledRecording:
         assert recording.engine in SERIES_OF_ENGINE
         assert recording.started_unix_seconds < recording.ended_unix_seconds
         if recording.ready_unix_seconds is not None:
-            assert (
-                recording.started_unix_seconds < recording.ready_unix_seconds < recording.ended_unix_seconds
-            )
+            assert recording.started_unix_seconds < recording.ready_unix_seconds < recording.ended_unix_seconds
 
     def test_scrapes_are_complete_and_in_order(self, name: str) -> None:
         taken = scrapes(load(name))
@@ -223,9 +221,7 @@ def test_meta_that_is_no_mapping_is_refused(folder: Path) -> None:
         load(folder)
 
 
-@pytest.mark.parametrize(
-    "content", [b"plain text", gzip.compress(b"up 1 1\n")[:-9], b"\x1f\x8b\x08\x00broken"]
-)
+@pytest.mark.parametrize("content", [b"plain text", gzip.compress(b"up 1 1\n")[:-9], b"\x1f\x8b\x08\x00broken"])
 def test_a_damaged_metrics_file_is_named(folder: Path, content: bytes) -> None:
     (folder / "metrics.om.gz").write_bytes(content)
     with pytest.raises(RecordingError, match=r"metrics.om.gz"):

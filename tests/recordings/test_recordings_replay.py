@@ -57,9 +57,7 @@ def test_metrics_are_the_recordings_at_every_scrape_time(
         clock.advance((offset + next_offset) / 2 - server.position_seconds)
         response, body = ask(server, "/metrics")
         assert (response.status, body) == ((200, scrape.exposition) if scrape.up else (503, b""))
-        assert response.getheader("Content-Type") == (
-            TEXT_FORMAT if scrape.up else "text/plain; charset=utf-8"
-        )
+        assert response.getheader("Content-Type") == (TEXT_FORMAT if scrape.up else "text/plain; charset=utf-8")
         assert ask(server, "/health")[0].status == response.status
 
 
@@ -88,9 +86,7 @@ def test_from_ready_needs_a_server_that_became_ready() -> None:
         ReplayServer(load("c_port_in_use"), start="ready")
 
 
-def test_after_the_end_the_last_scrape_stays(
-    server: ReplayServer, recording: Recording, clock: ManualClock
-) -> None:
+def test_after_the_end_the_last_scrape_stays(server: ReplayServer, recording: Recording, clock: ManualClock) -> None:
     assert not server.ended
     clock.advance(10_000)
     assert server.ended
@@ -171,9 +167,7 @@ def test_play_waits_as_long_as_nothing_is_due(server: ReplayServer, clock: Manua
     assert output.getvalue() == read_log(load("kv_preemption"))
     assert waits[0] == pytest.approx(15.755, abs=1e-3)
     assert waits[-1] is None
-    assert sum(wait for wait in waits if wait is not None) == pytest.approx(
-        load("kv_preemption").duration_seconds
-    )
+    assert sum(wait for wait in waits if wait is not None) == pytest.approx(load("kv_preemption").duration_seconds)
 
 
 def test_other_paths_are_404_with_one_line(server: ReplayServer) -> None:

@@ -29,9 +29,7 @@ def test_each_engines_stamp_is_read(line: bytes, offset: float) -> None:
     assert offsets(line) == [offset]
 
 
-@pytest.mark.parametrize(
-    "stamp", [b"11-21 19:38:41", b"11-22 01:08:41", b"11-21 11:38:41", b"11-22 01:23:41"]
-)
+@pytest.mark.parametrize("stamp", [b"11-21 19:38:41", b"11-22 01:08:41", b"11-21 11:38:41", b"11-22 01:23:41"])
 def test_any_zone_of_whole_quarter_hours_is_found(stamp: bytes) -> None:
     assert offsets(b"INFO " + stamp + b" [a.py:1] x\n") == [15.75]
 

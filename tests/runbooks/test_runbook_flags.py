@@ -99,17 +99,13 @@ def test_every_vllm_flag_exists_in_some_release(cause: str) -> None:
 @pytest.mark.parametrize("cause", PAGES)
 def test_every_sglang_flag_is_in_its_newest_release_read(cause: str) -> None:
     newest = flag_table("sglang").releases_read[-1]
-    assert [
-        flag for flag in engine_flags(cause, "sglang") if flag_exists("sglang", flag, newest) is not True
-    ] == []
+    assert [flag for flag in engine_flags(cause, "sglang") if flag_exists("sglang", flag, newest) is not True] == []
 
 
 @pytest.mark.parametrize("engine", sorted(OTHER_ENGINES))
 @pytest.mark.parametrize("cause", PAGES)
 def test_every_flag_of_another_engine_is_in_its_table(cause: str, engine: str) -> None:
-    assert [
-        flag for flag in engine_flags(cause, engine) if normalised(flag) not in OTHER_ENGINES[engine].flags
-    ] == []
+    assert [flag for flag in engine_flags(cause, engine) if normalised(flag) not in OTHER_ENGINES[engine].flags] == []
 
 
 @pytest.mark.parametrize("cause", PAGES)

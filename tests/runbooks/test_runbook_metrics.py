@@ -132,9 +132,7 @@ def test_prometheus_accepts_every_query(tmp_path: Path) -> None:
     rules = [{"record": f"runbook:query:{number}", "expr": query} for number, query in enumerate(queries)]
     path = tmp_path / "rules.yaml"
     path.write_text(yaml.safe_dump({"groups": [{"name": "runbooks", "rules": rules}]}), encoding="utf-8")
-    done = subprocess.run(
-        [promtool, "check", "rules", str(path)], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([promtool, "check", "rules", str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 

@@ -75,9 +75,7 @@ def test_a_page_fits_on_two_screens(cause: str) -> None:
 @pytest.mark.parametrize("cause", PAGES)
 def test_a_page_says_what_not_to_do(cause: str) -> None:
     mitigation = prose(cause).partition("## Mitigation")[2]
-    assert re.search(
-        r"\b(Do not|does not help|No engine flag|does nothing|are normal|Change one)\b", mitigation
-    )
+    assert re.search(r"\b(Do not|does not help|No engine flag|does nothing|are normal|Change one)\b", mitigation)
 
 
 @pytest.mark.parametrize("cause", PAGES)

@@ -329,9 +329,7 @@ def test_utilization_that_fits_is_accepted_and_a_hundredth_more_is_not(
 
 
 @given(kv_tokens=st.integers(1000, 10**6), mean=st.floats(1, 5000), deviation=st.floats(0, 2000))
-def test_the_safe_number_of_sequences_fits_and_one_more_does_not(
-    kv_tokens: int, mean: float, deviation: float
-) -> None:
+def test_the_safe_number_of_sequences_fits_and_one_more_does_not(kv_tokens: int, mean: float, deviation: float) -> None:
     def resident(count: int) -> float:
         return count * mean + 2 * deviation * math.sqrt(count)
 

@@ -123,16 +123,12 @@ def test_harmless_look_alikes_stay(line: str) -> None:
     assert redact(line) == line
 
 
-@pytest.mark.parametrize(
-    "name", ["api_key", "--hf-token", "VLLM_API_KEY", "db.password", "clientSecret", "token"]
-)
+@pytest.mark.parametrize("name", ["api_key", "--hf-token", "VLLM_API_KEY", "db.password", "clientSecret", "token"])
 def test_names_of_secrets_are_known(name: str) -> None:
     assert is_secret_name(name)
 
 
-@pytest.mark.parametrize(
-    "name", ["", "--max-num-batched-tokens", "tokenizer", "eos_token", "key", "sort_key", "PWD"]
-)
+@pytest.mark.parametrize("name", ["", "--max-num-batched-tokens", "tokenizer", "eos_token", "key", "sort_key", "PWD"])
 def test_other_names_are_no_secrets(name: str) -> None:
     assert not is_secret_name(name)
 

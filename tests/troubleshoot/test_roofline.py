@@ -152,9 +152,7 @@ def test_expected_ttft_is_queue_plus_prefill_and_never_below_a_step() -> None:
 def test_a_decode_step_takes_the_slower_of_memory_and_arithmetic() -> None:
     assert roofline.batch_step_seconds(1e12, 10e9, 1) == 0.01
     assert roofline.batch_step_seconds(1e12, 10e9, 10, kv_bytes_a_sequence=1e9) == 0.02
-    slow_arithmetic = roofline.batch_step_seconds(
-        1e12, 10e9, 400, flops_per_second=100e12, active_parameters=5e9
-    )
+    slow_arithmetic = roofline.batch_step_seconds(1e12, 10e9, 400, flops_per_second=100e12, active_parameters=5e9)
     assert slow_arithmetic == 0.04
     assert roofline.batch_decode_limit(1e12, 10e9, 10, kv_bytes_a_sequence=1e9) == 500
 

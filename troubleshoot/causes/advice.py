@@ -33,7 +33,10 @@ _SPELLING: Mapping[str, Mapping[str, str]] = {
         "max_num_batched_tokens": "--batch-size",
         "kv_cache_dtype": "--cache-type-k",
     },
-    "triton": {"max_num_seqs": "config.pbtxt: instance_group count", "max_queue_size": "config.pbtxt: max_queue_size"},
+    "triton": {
+        "max_num_seqs": "config.pbtxt: instance_group count",
+        "max_queue_size": "config.pbtxt: max_queue_size",
+    },
 }
 _SETTING_KEYS: Mapping[str, Mapping[str, str]] = {
     "sglang": {
@@ -57,7 +60,14 @@ def current(evidence: Evidence, key: str) -> SettingValue:
     return value if value is not None else evidence.settings.get(key)
 
 
-def change(evidence: Evidence, key: str, to: SettingValue, why: str, effect: str = "", current_value: SettingValue = None) -> list[Fix]:
+def change(
+    evidence: Evidence,
+    key: str,
+    to: SettingValue,
+    why: str,
+    effect: str = "",
+    current_value: SettingValue = None,
+) -> list[Fix]:
     """The fix as a list of one; empty where the engine has no such setting or it already stands at `to`."""
     setting = spelling(evidence, key)
     before = current_value if current_value is not None else current(evidence, key)

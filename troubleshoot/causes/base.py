@@ -86,18 +86,30 @@ class SignatureCause(Cause):
         return ()
 
     def weigh(self, events: Sequence[Event], evidence: Evidence) -> tuple[Severity, float]:
-        """Severity and confidence; a failure that the engine got over is no longer critical."""
-        if self.severity is Severity.CRITICAL and evidence.log and evidence.log.served_after(events[-1]):
-            return Severity.WARNING, self.confidence * 0.8
+        """Severity and confidence; a failure that a later start got over is no longer critical."""
+        log = evidence.log
+        if self.severity is Severity.CRITICAL and log and log.served_after(events[-1]):
+            return (Severity.WARNING if log.was_ready_before(events[-1]) else Severity.INFO), self.confidence * 0.8
         return self.severity, self.confidence
+
+    def _counts(self, event: Event, evidence: Evidence) -> bool:
+        """A line of a start that then serves stops nothing, whatever it says."""
+        log = evidence.log
+        if self.severity is Severity.CRITICAL and log and log.survived(event) and not log.was_ready_before(event):
+            return False
+        return self.accepts(event, evidence)
 
     def judge(self, evidence: Evidence) -> Judgement:
         """See the class."""
         if evidence.log is None:
             return self.not_evaluated()
-        events = [event for event in evidence.log.all(*self.signatures) if self.accepts(event, evidence)]
+        events = [event for event in evidence.log.all(*self.signatures) if self._counts(event, evidence)]
         if not events:
-            return self.ruled_out("no such message in the log") if evidence.log.begins_at_start else self.not_evaluated("log: from the engine's start")
+            return (
+                self.ruled_out("no such message in the log")
+                if evidence.log.begins_at_start
+                else self.not_evaluated("log: from the engine's start")
+            )
         severity, confidence = self.weigh(events, evidence)
         return self.finding(
             severity,
@@ -117,5 +129,5 @@ def spread(events: Sequence[Event], most: int = 3) -> list[Event]:
 
 
 def times(number: int) -> str:
-    """"once", "3 times"."""
+    """ "once", "3 times"."""
     return "once" if number == 1 else f"{number:,} times".replace(",", " ")

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from catalog.gpu import XIDS
 from troubleshoot.causes.advice import change, current
-from troubleshoot.causes.base import SignatureCause, times
+from troubleshoot.causes.base import Judgement, SignatureCause, times
 from troubleshoot.evidence import Evidence
-from troubleshoot.findings import Fix, Severity
+from troubleshoot.findings import Finding, Fix, Severity
 from troubleshoot.logs.events import Event
 
 _FALLBACK = frozenset({"crash_unrecognised_exception"})
@@ -30,8 +30,17 @@ class NcclOrDistributedInit(SignatureCause):
     def accepts(self, event: Event, evidence: Evidence) -> bool:
         """NCCL's warnings count where they are errors; the benign hostname and leak notices of c10d do not."""
         if event.signature == "nccl_error" and "NCCL WARN" in event.message:
-            return bool(re.search(r"error|fail|abort|timed? ?out|refused|unreachable|mismatch|not found|closed|invalid|Call to|lost", event.message, re.IGNORECASE))
-        return not re.search(r"destroy_process_group\(\) was not called|hostname of the client socket cannot be retrieved", event.message)
+            return bool(
+                re.search(
+                    r"error|fail|abort|timed? ?out|refused|unreachable|mismatch|not found|closed|invalid|Call to|lost",
+                    event.message,
+                    re.IGNORECASE,
+                )
+            )
+        return not re.search(
+            r"destroy_process_group\(\) was not called|hostname of the client socket cannot be retrieved",
+            event.message,
+        )
 
     def explain(self, events: Sequence[Event], evidence: Evidence) -> str:
         """See the class."""
@@ -45,11 +54,28 @@ class NcclOrDistributedInit(SignatureCause):
         """Interface, peer-to-peer, versions; in the order in which they are usual."""
         fixes = [
             Fix("NCCL_DEBUG", None, "INFO", "the lines before the error then name the transport and the peer"),
-            Fix("NCCL_SOCKET_IFNAME", None, "the interface that all ranks share", "several networks, or a container's own"),
-            Fix("NCCL_P2P_DISABLE", None, "1", "where peer-to-peer over PCIe is broken (IOMMU, ACS, virtual machines)"),
+            Fix(
+                "NCCL_SOCKET_IFNAME",
+                None,
+                "the interface that all ranks share",
+                "several networks, or a container's own",
+            ),
+            Fix(
+                "NCCL_P2P_DISABLE",
+                None,
+                "1",
+                "where peer-to-peer over PCIe is broken (IOMMU, ACS, virtual machines)",
+            ),
         ]
         if evidence.engine in ("", "vllm") and not evidence.settings.is_true("disable_custom_all_reduce"):
-            fixes.append(Fix("--disable-custom-all-reduce", current(evidence, "disable_custom_all_reduce"), True, "falls back to NCCL where vLLM's own all-reduce fails"))
+            fixes.append(
+                Fix(
+                    "--disable-custom-all-reduce",
+                    current(evidence, "disable_custom_all_reduce"),
+                    True,
+                    "falls back to NCCL where vLLM's own all-reduce fails",
+                )
+            )
         return fixes
 
 
@@ -60,7 +86,11 @@ class CudaFault(SignatureCause):
     family = "crash"
     title = "A fault inside a GPU kernel killed the engine"
     signatures = ("cuda_fault", "xid", "segfault")
-    consequences = _DEATH | {"crash_nccl_or_distributed_init", "hang_shm_broadcast", "crash_backend_request_error"}
+    consequences = _DEATH | {
+        "crash_nccl_or_distributed_init",
+        "hang_shm_broadcast",
+        "crash_backend_request_error",
+    }
     confidence = 0.88
 
     def accepts(self, event: Event, evidence: Evidence) -> bool:
@@ -70,7 +100,10 @@ class CudaFault(SignatureCause):
         if event.signature == "segfault":
             return True
         near = "\n".join((*event.context[-6:], event.message))
-        return not re.search(r"NCCL|nccl|DistBackendError|no kernel image|unsupported toolchain|out of memory|OutOfMemory", near)
+        return not re.search(
+            r"NCCL|nccl|DistBackendError|no kernel image|unsupported toolchain|out of memory|OutOfMemory",
+            near,
+        )
 
     def weigh(self, events: Sequence[Event], evidence: Evidence) -> tuple[Severity, float]:
         """A crash of the process itself (segmentation fault) says less about the GPU."""
@@ -79,7 +112,9 @@ class CudaFault(SignatureCause):
 
     def explain(self, events: Sequence[Event], evidence: Evidence) -> str:
         """See the class."""
-        codes = sorted({int(event.fields["xid"]) for event in events if event.signature == "xid" and event.fields.get("xid")})
+        codes = sorted(
+            {int(event.fields["xid"]) for event in events if event.signature == "xid" and event.fields.get("xid")}
+        )
         if codes:
             meanings = "; ".join(f"Xid {code}: {XIDS[code].meaning}" for code in codes if code in XIDS)
             return f"The driver reports {meanings}. These are caused by the program: the GPU is not lost."
@@ -89,11 +124,33 @@ class CudaFault(SignatureCause):
 
     def fixes(self, events: Sequence[Event], evidence: Evidence) -> Sequence[Fix]:
         """Locate, then avoid the kernel."""
-        fixes = [Fix("CUDA_LAUNCH_BLOCKING", None, "1", "the traceback then names the kernel", "slow: to locate only")]
+        fixes = [
+            Fix(
+                "CUDA_LAUNCH_BLOCKING",
+                None,
+                "1",
+                "the traceback then names the kernel",
+                "slow: to locate only",
+            )
+        ]
         if evidence.engine in ("", "vllm"):
             fixes += change(evidence, "enforce_eager", True, "tells a fault of graph replay from one of the kernel")
-            fixes.append(Fix("--attention-backend", current(evidence, "attention_backend"), "another backend", "if the fault is in attention"))
-        fixes.append(Fix("engine version", evidence.version or None, "newer", "kernel faults are usually fixed upstream"))
+            fixes.append(
+                Fix(
+                    "--attention-backend",
+                    current(evidence, "attention_backend"),
+                    "another backend",
+                    "if the fault is in attention",
+                )
+            )
+        fixes.append(
+            Fix(
+                "engine version",
+                evidence.version or None,
+                "newer",
+                "kernel faults are usually fixed upstream",
+            )
+        )
         return fixes
 
 
@@ -111,7 +168,16 @@ class XidOrGpuLost(SignatureCause):
     family = "crash"
     title = "The GPU failed or was lost"
     signatures = ("gpu_lost", "xid")
-    consequences = _DEATH | _CUDA_DEATHS | {"crash_nccl_or_distributed_init", "hang_shm_broadcast", "hang_engine_stuck", "crash_driver_or_cuda_mismatch"}
+    consequences = (
+        _DEATH
+        | _CUDA_DEATHS
+        | {
+            "crash_nccl_or_distributed_init",
+            "hang_shm_broadcast",
+            "hang_engine_stuck",
+            "crash_driver_or_cuda_mismatch",
+        }
+    )
     confidence = 0.92
 
     def accepts(self, event: Event, evidence: Evidence) -> bool:
@@ -128,7 +194,12 @@ class XidOrGpuLost(SignatureCause):
         """Take the node out."""
         return [
             Fix("node", "in service", "cordon and drain", "the next engine on this GPU fails as well"),
-            Fix("GPU", None, "reset (nvidia-smi --gpu-reset) or power-cycle; exchange it if it comes back", "a lost device returns only after a reset"),
+            Fix(
+                "GPU",
+                None,
+                "reset (nvidia-smi --gpu-reset) or power-cycle; exchange it if it comes back",
+                "a lost device returns only after a reset",
+            ),
         ]
 
 
@@ -139,7 +210,15 @@ class DriverMismatch(SignatureCause):
     family = "crash"
     title = "Driver, CUDA libraries and this build do not go together"
     signatures = ("driver_mismatch",)
-    consequences = _DEATH | _CUDA_DEATHS | {"crash_nccl_or_distributed_init", "crash_unsupported_arch_or_dtype", "crash_model_config_or_tokenizer"}
+    consequences = (
+        _DEATH
+        | _CUDA_DEATHS
+        | {
+            "crash_nccl_or_distributed_init",
+            "crash_unsupported_arch_or_dtype",
+            "crash_model_config_or_tokenizer",
+        }
+    )
     confidence = 0.92
 
     def accepts(self, event: Event, evidence: Evidence) -> bool:
@@ -147,24 +226,49 @@ class DriverMismatch(SignatureCause):
         if event.level in ("INFO", "DEBUG"):
             return False
         if event.level == "WARNING" or re.search(r"pinned (?:system )?memory|warn", event.message, re.IGNORECASE):
-            return bool(evidence.log and not evidence.log.served_after(event) and evidence.log.has("engine_dead_consequence", "traceback"))
+            return bool(
+                evidence.log
+                and not evidence.log.served_after(event)
+                and evidence.log.has("engine_dead_consequence", "traceback")
+            )
         return True
 
     def explain(self, events: Sequence[Event], evidence: Evidence) -> str:
         """See the class."""
         text = " ".join(event.message for event in events)
-        if re.search(r"too old|insufficient|unsupported toolchain|UnsupportedPtx|please update your driver|unsatisfied condition", text):
+        if re.search(
+            r"too old|insufficient|unsupported toolchain|UnsupportedPtx|please update your driver|unsatisfied condition",
+            text,
+        ):
             return "The installed driver is older than the CUDA version that this build was made for."
-        if re.search(r"[Nn]o NVIDIA driver|could not select device driver|libcuda|infer device type|[Nn]o CUDA GPUs|NVML|nvidia-container-cli|no CUDA-capable", text):
+        if re.search(
+            r"[Nn]o NVIDIA driver|could not select device driver|libcuda|infer device type|[Nn]o CUDA GPUs|NVML|nvidia-container-cli|no CUDA-capable",
+            text,
+        ):
             return "The process sees no usable NVIDIA driver or GPU: the container was started without GPUs, or the driver's libraries are missing in it."
         return "Libraries of different builds are mixed (torch, CUDA, vLLM's own kernels)."
 
     def fixes(self, events: Sequence[Event], evidence: Evidence) -> Sequence[Fix]:
         """One of the two must move."""
         return [
-            Fix("NVIDIA driver", next((e.fields["found"] for e in events if e.fields.get("found")), None), "newer (compare `nvidia-smi` with the image's CUDA)", "a driver runs builds for its own and older CUDA versions"),
-            Fix("image or wheel", evidence.version or None, "one built for the driver's CUDA", "where the driver cannot be changed"),
-            Fix("container GPUs", None, "--gpus all, or resources.limits nvidia.com/gpu", "without it the driver is not mounted"),
+            Fix(
+                "NVIDIA driver",
+                next((e.fields["found"] for e in events if e.fields.get("found")), None),
+                "newer (compare `nvidia-smi` with the image's CUDA)",
+                "a driver runs builds for its own and older CUDA versions",
+            ),
+            Fix(
+                "image or wheel",
+                evidence.version or None,
+                "one built for the driver's CUDA",
+                "where the driver cannot be changed",
+            ),
+            Fix(
+                "container GPUs",
+                None,
+                "--gpus all, or resources.limits nvidia.com/gpu",
+                "without it the driver is not mounted",
+            ),
         ]
 
 
@@ -182,9 +286,14 @@ class UnsupportedArchOrDtype(SignatureCause):
         """A notice that falls back to something else is no failure."""
         if event.level in ("INFO", "DEBUG"):
             return False
-        if re.search(r"[Ff]all(?:ing)? ?back|[Uu]sing \S+ instead|will be used instead|disabl(?:ed|ing)|skipping", event.message):
+        if re.search(
+            r"[Ff]all(?:ing)? ?back|[Uu]sing \S+ instead|will be used instead|disabl(?:ed|ing)|skipping",
+            event.message,
+        ):
             return False
-        return event.level != "WARNING" or bool(evidence.log and not evidence.log.served_after(event) and evidence.log.has("engine_dead_consequence"))
+        return event.level != "WARNING" or bool(
+            evidence.log and not evidence.log.served_after(event) and evidence.log.has("engine_dead_consequence")
+        )
 
     def explain(self, events: Sequence[Event], evidence: Evidence) -> str:
         """See the class."""
@@ -204,8 +313,20 @@ class UnsupportedArchOrDtype(SignatureCause):
         if re.search(r"[Bb]float16|bf16", text):
             fixes += change(evidence, "dtype", "half", "float16 works on GPUs before compute capability 8.0")
         if re.search(r"quantiz|fp8|FP8|nvfp4|marlin|awq|gptq", text):
-            fixes += change(evidence, "quantization", "a method that this GPU supports", "see the minimum capability in the message")
-        fixes.append(Fix("engine version", evidence.version or None, "newer, or built for this GPU", "new GPUs and models need new builds"))
+            fixes += change(
+                evidence,
+                "quantization",
+                "a method that this GPU supports",
+                "see the minimum capability in the message",
+            )
+        fixes.append(
+            Fix(
+                "engine version",
+                evidence.version or None,
+                "newer, or built for this GPU",
+                "new GPUs and models need new builds",
+            )
+        )
         return fixes
 
 
@@ -223,9 +344,15 @@ class ModelConfigOrTokenizer(SignatureCause):
         """Notices of a start that goes on are none."""
         if event.level in ("INFO", "DEBUG"):
             return False
-        if re.search(r"trust_remote_code|--trust-remote-code", event.message) and not re.search(r"[Ee]rror|must|please|set the|requires?|contains custom code", event.message):
+        if re.search(r"trust_remote_code|--trust-remote-code", event.message) and not re.search(
+            r"[Ee]rror|must|please|set the|requires?|contains custom code", event.message
+        ):
             return False
-        if event.level == "WARNING" or event.message.lstrip().startswith(("'", "{", "Namespace(")) or "non-default args" in event.message:
+        if (
+            event.level == "WARNING"
+            or event.message.lstrip().startswith(("'", "{", "Namespace("))
+            or "non-default args" in event.message
+        ):
             return False
         return not (evidence.log and evidence.log.served_after(event))
 
@@ -249,16 +376,42 @@ class ModelConfigOrTokenizer(SignatureCause):
         if re.search(r"trust[_-]remote[_-]code|custom code", text):
             fixes += change(evidence, "trust_remote_code", True, "the model brings code of its own: read it first")
         if re.search(r"gated|401|403", text):
-            fixes.append(Fix("HF_TOKEN", None, "a token with access to the model", "accept its licence with that account"))
+            fixes.append(
+                Fix(
+                    "HF_TOKEN",
+                    None,
+                    "a token with access to the model",
+                    "accept its licence with that account",
+                )
+            )
         if re.search(r"does not recognize|Transformers|transformers", text):
             fixes.append(Fix("transformers", None, "newer", "the architecture is younger than the installed library"))
         if "divisible" in text:
-            fixes += change(evidence, "tensor_parallel_size", "a divisor of the number of attention heads", "heads are split evenly")
+            fixes += change(
+                evidence,
+                "tensor_parallel_size",
+                "a divisor of the number of attention heads",
+                "heads are split evenly",
+            )
         if "max_model_len" in text:
             fixes += change(evidence, "max_model_len", "at most the model's own limit", "see the message")
         if re.search(r"[Ss]afetensor|HeaderTooLarge|size mismatch|No such file|does not appear|magic|incomplete", text):
-            fixes.append(Fix("model files", None, "fetch again, compare sizes and checksums", "a download that broke off is the usual reason"))
-        return fixes or [Fix("model files and engine version", None, "a pair that is documented to work together", "the message names what does not fit")]
+            fixes.append(
+                Fix(
+                    "model files",
+                    None,
+                    "fetch again, compare sizes and checksums",
+                    "a download that broke off is the usual reason",
+                )
+            )
+        return fixes or [
+            Fix(
+                "model files and engine version",
+                None,
+                "a pair that is documented to work together",
+                "the message names what does not fit",
+            )
+        ]
 
 
 class RayCluster(SignatureCause):
@@ -275,7 +428,19 @@ class RayCluster(SignatureCause):
         """An actor that died is Ray's way to report any crash: only without another named reason. Waiting that ends
         is none either."""
         if re.search(r"ActorDiedError|RayActorError|ActorUnavailable|RayTaskError", event.message):
-            return bool(evidence.log and not evidence.log.has("cuda_oom", "kv_no_blocks", "kv_below_one_request", "cuda_fault", "nccl_error", "driver_mismatch", "unsupported_hardware", "kernel_oom_kill"))
+            return bool(
+                evidence.log
+                and not evidence.log.has(
+                    "cuda_oom",
+                    "kv_no_blocks",
+                    "kv_below_one_request",
+                    "cuda_fault",
+                    "nccl_error",
+                    "driver_mismatch",
+                    "unsupported_hardware",
+                    "kernel_oom_kill",
+                )
+            )
         if "Waiting for creating a placement group" in event.message:
             return bool(evidence.log and not evidence.log.served_after(event))
         return True
@@ -290,8 +455,18 @@ class RayCluster(SignatureCause):
     def fixes(self, events: Sequence[Event], evidence: Evidence) -> Sequence[Fix]:
         """Addresses, then resources."""
         return [
-            Fix("VLLM_HOST_IP", None, "on each node, its own address in the network that Ray uses", "must equal what `ray status` and `ray list nodes` show"),
-            *change(evidence, "tensor_parallel_size", "tensor x pipeline parallel size <= free GPUs (ray status)", "each worker needs a GPU of its own"),
+            Fix(
+                "VLLM_HOST_IP",
+                None,
+                "on each node, its own address in the network that Ray uses",
+                "must equal what `ray status` and `ray list nodes` show",
+            ),
+            *change(
+                evidence,
+                "tensor_parallel_size",
+                "tensor x pipeline parallel size <= free GPUs (ray status)",
+                "each worker needs a GPU of its own",
+            ),
         ]
 
 
@@ -329,7 +504,13 @@ class PortInUse(SignatureCause):
         """Free it or take another."""
         port = self._port(events, evidence)
         return [
-            Fix("process on the port", "running", "stop", f"`ss -ltnp 'sport = :{port}'` names it" if port else "`ss -ltnp` names it", "often the old replica, still stopping, or a second one on the host network"),
+            Fix(
+                "process on the port",
+                "running",
+                "stop",
+                f"`ss -ltnp 'sport = :{port}'` names it" if port else "`ss -ltnp` names it",
+                "often the old replica, still stopping, or a second one on the host network",
+            ),
             *change(evidence, "port", port + 1 if port else "a free one", "where both must run", "", port),
         ]
 
@@ -352,7 +533,14 @@ class BackendRequestError(SignatureCause):
 
     def fixes(self, events: Sequence[Event], evidence: Evidence) -> Sequence[Fix]:
         """In the code."""
-        return [Fix("model code or request", None, "reproduce the first failing request, then fix the code or refuse such input at the edge", "engine flags do not help")]
+        return [
+            Fix(
+                "model code or request",
+                None,
+                "reproduce the first failing request, then fix the code or refuse such input at the edge",
+                "engine flags do not help",
+            )
+        ]
 
 
 class ContextLengthRequestError(SignatureCause):
@@ -363,33 +551,102 @@ class ContextLengthRequestError(SignatureCause):
     title = "Requests are longer than the model's context and are refused"
     signatures = ("context_length_error",)
     severity = Severity.WARNING
+    min_refused = 5
     confidence = 0.9
-    consequences = _FALLBACK | {"crash_backend_request_error", "thr_client_disconnects", "thr_requests_rejected_queue_full"}
+    consequences = _FALLBACK | {
+        "crash_backend_request_error",
+        "thr_client_disconnects",
+        "thr_requests_rejected_queue_full",
+    }
 
     def accepts(self, event: Event, evidence: Evidence) -> bool:
         """A notice of a tokenizer or of the start is none."""
         return "Token indices sequence length" not in event.message or event.level not in ("WARNING", "")
 
+    def judge(self, evidence: Evidence) -> Judgement:
+        """By the message; where the server sends it to the client alone (vLLM 0.24 and later), by answers of 400."""
+        judged = super().judge(evidence)
+        log = evidence.log
+        if isinstance(judged, Finding) or log is None:
+            return judged
+        refused = [
+            e
+            for e in log.all("http_4xx")
+            if e.fields.get("status") in ("400", "413", "422") and e.fields.get("method") == "POST"
+        ]
+        if len(refused) < self.min_refused:
+            return judged
+        return self.finding(
+            Severity.WARNING,
+            0.6,
+            f"At least {len(refused)} requests were answered {refused[-1].fields['status']}. The reason went to the client alone; a prompt with max_tokens beyond the context is the usual one.",
+            [evidence.quote(event) for event in (refused[0], refused[-1])],
+            self.fixes([], evidence),
+            title="Requests are refused with status 400, most likely because they exceed the model's context",
+        )
+
     def explain(self, events: Sequence[Event], evidence: Evidence) -> str:
         """See the class."""
         number = evidence.log.count(*self.signatures) if evidence.log else len(events)
-        limit, longest = self._limit(events), max((v for e in events for n in ("requested", "prompt", "prompt2") if (v := e.number(n)) is not None), default=None)
-        size = f" The limit is {limit:.0f} tokens" + (f", the longest seen asked for {longest:.0f}." if longest else ".") if limit else ""
+        limit, longest = (
+            self._limit(events),
+            max(
+                (v for e in events for n in ("requested", "prompt", "prompt2") if (v := e.number(n)) is not None),
+                default=None,
+            ),
+        )
+        size = (
+            f" The limit is {limit:.0f} tokens" + (f", the longest seen asked for {longest:.0f}." if longest else ".")
+            if limit
+            else ""
+        )
         return f"Refused {times(number)} with status 400; the server itself is well.{size}"
 
     @staticmethod
     def _limit(events: Sequence[Event]) -> float | None:
-        return next((value for event in events for name in ("limit", "limit2") if (value := event.number(name)) is not None), None)
+        return next(
+            (value for event in events for name in ("limit", "limit2") if (value := event.number(name)) is not None),
+            None,
+        )
 
     def fixes(self, events: Sequence[Event], evidence: Evidence) -> Sequence[Fix]:
         """Shorter requests, or a longer context where memory allows."""
         limit = self._limit(events)
-        fixes = [Fix("client", None, "truncate prompts, or lower max_tokens", f"prompt + max_tokens must stay within {limit:.0f}" if limit else "prompt + max_tokens must fit the context")]
+        fixes = [
+            Fix(
+                "client",
+                None,
+                "truncate prompts, or lower max_tokens",
+                f"prompt + max_tokens must stay within {limit:.0f}"
+                if limit
+                else "prompt + max_tokens must fit the context",
+            )
+        ]
         slots = evidence.settings.number("parallel")
         if evidence.engine == "llamacpp":
             slots_event = evidence.log.last("llamacpp_slots") if evidence.log else None
             number = slots_event.number("slots") if slots_event else slots
-            per_slot = f"each of {number:.0f} slots gets --ctx-size / {number:.0f}" if number else "each slot gets --ctx-size / --parallel"
+            per_slot = (
+                f"each of {number:.0f} slots gets --ctx-size / {number:.0f}"
+                if number
+                else "each slot gets --ctx-size / --parallel"
+            )
             total = int(limit * number * 2) if limit and number else "higher"
-            return [*fixes, Fix("--ctx-size", int(limit * number) if limit and number else None, total, per_slot, "more KV memory")]
-        return fixes + change(evidence, "max_model_len", "higher, if the model and the KV cache allow it", "the limit in the message", "", int(limit) if limit else None)
+            return [
+                *fixes,
+                Fix(
+                    "--ctx-size",
+                    int(limit * number) if limit and number else None,
+                    total,
+                    per_slot,
+                    "more KV memory",
+                ),
+            ]
+        return fixes + change(
+            evidence,
+            "max_model_len",
+            "higher, if the model and the KV cache allow it",
+            "the limit in the message",
+            "",
+            int(limit) if limit else None,
+        )

@@ -6,11 +6,26 @@ import re
 
 from troubleshoot.causes.base import Cause, Judgement
 from troubleshoot.evidence import Evidence
-from troubleshoot.findings import Fix, Severity
+from troubleshoot.findings import Fix, MetricEvidence, Severity
 from troubleshoot.logs.events import Event
 
-_EXCEPTION = re.compile(r"^(?:\[rank\d+\]: ?)?(?P<name>(?:[\w]+\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Timeout|Failure))(?::|$)")
-_CONSEQUENCE = re.compile(r"EngineDeadError|AsyncEngineDeadError|MQEngineDeadError|Engine core initialization failed|Engine process failed|See root cause|CancelledError|KeyboardInterrupt|SystemExit|WorkerProc initialization failed|Background loop")
+_EXCEPTION = re.compile(
+    r"^(?:\[rank\d+\]: ?)?(?P<name>(?:[\w]+\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Timeout|Failure))(?::|$)"
+)
+_CONSEQUENCE = re.compile(
+    r"EngineDeadError|AsyncEngineDeadError|MQEngineDeadError|Engine core initialization failed|Engine process failed|See root cause|CancelledError|KeyboardInterrupt|SystemExit|WorkerProc initialization failed|Background loop"
+)
+
+
+_FIXES = (
+    Fix(
+        "who killed it",
+        None,
+        "kernel log (`dmesg -T | grep -i oom`), container's last state, node pressure",
+        "the out-of-memory killer is the usual one; then see oom_host_memory",
+    ),
+    Fix("liveness probe", None, "on /health", "restarts a server whose engine is gone"),
+)
 
 
 class EngineKilled(Cause):
@@ -20,29 +35,77 @@ class EngineKilled(Cause):
     family = "crash"
     title = "The engine process was killed from outside"
     needs = ("log: engine output",)
-    consequences = frozenset({"crash_unrecognised_exception", "hang_shm_broadcast", "hang_engine_stuck", "thr_client_disconnects", "crash_backend_request_error"})
+    consequences = frozenset(
+        {
+            "crash_unrecognised_exception",
+            "hang_shm_broadcast",
+            "hang_engine_stuck",
+            "thr_client_disconnects",
+            "crash_backend_request_error",
+        }
+    )
 
     def judge(self, evidence: Evidence) -> Judgement:
         """Holds where a SIGKILL is named, or where the front end reports a death that no error precedes."""
         log = evidence.log
         if log is None:
             return self.not_evaluated()
-        killed = [*log.all("killed_by_signal"), *(e for e in log.all("engine_process_died") if e.fields.get("code") in ("-9", "137") or e.fields.get("signal") == "9")]
+        killed = [
+            *log.all("killed_by_signal"),
+            *(
+                e
+                for e in log.all("engine_process_died")
+                if e.fields.get("code") in ("-9", "137") or e.fields.get("signal") == "9"
+            ),
+        ]
         silent = [event for event in log.all("engine_process_died") if _is_silent(event, evidence)]
-        events = sorted({*killed, *silent}, key=lambda e: (e.file, e.offset)) if killed or silent else []
+        events = sorted([*killed, *(e for e in silent if e not in killed)], key=lambda e: (e.file, e.offset))
+        if not events and (gone := self._vanished(evidence)):
+            return gone
         if not events:
-            return self.ruled_out("no process died unexpectedly in the log") if log.begins_at_start else self.not_evaluated("log: from the engine's start")
+            return (
+                self.ruled_out("no process died unexpectedly in the log")
+                if log.begins_at_start
+                else self.not_evaluated("log: from the engine's start")
+            )
         sure = 0.92 if killed else 0.8
         recovered = log.served_after(events[-1])
         return self.finding(
             Severity.WARNING if recovered else Severity.CRITICAL,
             sure,
-            "The engine's process ended by SIGKILL." if killed else "The engine's process vanished without any error of its own: that is what SIGKILL looks like. The front end then answers 500.",
+            "The engine's process ended by SIGKILL."
+            if killed
+            else "The engine's process vanished without any error of its own: that is what SIGKILL looks like. The front end then answers 500.",
             [evidence.quote(event) for event in events[:3]],
-            [
-                Fix("who killed it", None, "kernel log (`dmesg -T | grep -i oom`), container's last state, node pressure", "the out-of-memory killer is the usual one; then see oom_host_memory"),
-                Fix("liveness probe", None, "on /health", "restarts a server whose engine is gone"),
-            ],
+            _FIXES,
+        )
+
+    def _vanished(self, evidence: Evidence) -> Judgement | None:
+        """The endpoint stopped answering under load, and the log ends without a shutdown or an error."""
+        log, metrics = evidence.log, evidence.metrics
+        serving = evidence.serving
+        if log is None or metrics is None or serving is None or serving.source != "metrics":
+            return None
+        ups = [
+            series
+            for series in metrics.timeline.all("up")
+            if series.labels.get("job") != "gpu" and 1.0 in series.values
+        ]
+        down = next((s for s in ups if len(s.values) > 2 and s.values[-1] == s.values[-2] == 0.0), None)
+        if (
+            down is None
+            or log.has("shutdown", "traceback", "engine_dead_consequence")
+            or not serving.all_moments[-1].has_work
+        ):
+            return None
+        last_up = max(t for t, v in zip(down.times, down.values, strict=True) if v == 1.0)
+        running = serving.all_moments[-1].running or 0
+        return self.finding(
+            Severity.CRITICAL,
+            0.75,
+            f"The server stopped answering with {running:.0f} requests running, and its log ends there: no shutdown, no error. That is what SIGKILL looks like.",
+            [MetricEvidence("up", 0.0, "", (last_up, down.times[-1]), "stays 0")],
+            _FIXES,
         )
 
 
@@ -51,9 +114,28 @@ def _is_silent(event: Event, evidence: Evidence) -> bool:
     log = evidence.log
     if log is None or event.fields.get("code") not in (None, "-9", "137"):
         return False
-    errors = log.all("traceback", "cuda_oom", "cuda_fault", "nccl_error", "segfault", "driver_mismatch", "unsupported_hardware")
-    own = [e for e in errors if e.file == event.file and e.offset < event.offset and e.process != event.process and ("Engine" in e.process or "Worker" in e.process or not e.process)]
-    explained = any(e.file == event.file and e.offset < event.offset for e in log.all("engine_dead_consequence") if "Engine" in e.process or "Worker" in e.process)
+    errors = log.all(
+        "traceback",
+        "cuda_oom",
+        "cuda_fault",
+        "nccl_error",
+        "segfault",
+        "driver_mismatch",
+        "unsupported_hardware",
+    )
+    own = [
+        e
+        for e in errors
+        if e.file == event.file
+        and e.offset < event.offset
+        and e.process != event.process
+        and ("Engine" in e.process or "Worker" in e.process or not e.process)
+    ]
+    explained = any(
+        e.file == event.file and e.offset < event.offset
+        for e in log.all("engine_dead_consequence")
+        if "Engine" in e.process or "Worker" in e.process
+    )
     return not own and not explained
 
 
@@ -70,8 +152,14 @@ class UnrecognisedException(Cause):
         log = evidence.log
         if log is None:
             return self.not_evaluated()
-        deaths = [event for event in log.all("engine_dead_consequence", "engine_process_died") if not log.served_after(event)]
-        fatal = deaths or [event for event in log.all("traceback") if not log.served_after(event) and not log.was_ready_before(event) and log.begins_at_start]
+        deaths = [
+            event for event in log.all("engine_dead_consequence", "engine_process_died") if not log.served_after(event)
+        ]
+        fatal = deaths or [
+            event
+            for event in log.all("traceback")
+            if not log.served_after(event) and not log.was_ready_before(event) and log.begins_at_start
+        ]
         if not fatal:
             return self.ruled_out("no engine died in the log")
         exception = _first_exception(fatal)

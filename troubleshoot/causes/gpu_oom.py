@@ -36,20 +36,60 @@ class Staged:
 # The first that stands in the traceback decides: an inner frame says more than the outer one that all share.
 # Function and file names: vLLM 0.2 to 0.33, SGLang 0.3 to 0.5, TGI 1 to 3, transformers.
 _FRAMES: tuple[tuple[Stage, re.Pattern[str]], ...] = (
-    (Stage.LORA, re.compile(r"create_lora_weights|/lora/|lora_manager|LoRAModelManager|_create_merged_loras|lora_[ab]_stacked|in load_lora|set_active_adapters|add_lora")),
-    (Stage.MULTIMODAL, re.compile(r"profile_mm|embed_multimodal|get_multimodal_embeddings|_execute_mm_encoder|execute_mm_encoder|_process_(?:image|video|audio)_input|vision_tower|vision_model|vision_transformer|/visual\b|self\.visual|image_encoder|audio_tower|encoder_cache_profil|siglip|mm_encoder|get_image_features?|profile_multimodal|vit\.py|pixel_values")),
-    (Stage.GRAPH, re.compile(r"capture_model|_capture_cudagraphs?|cuda_graph_runner|cudagraph_utils|capture_one_batch_size|torch/cuda/graphs\.py|in graph_capture|cuda_graph_warmup|init_device_graphs|init_cuda_graphs|CUDAGraphRunner|cuda_graph\.py")),
-    (Stage.LOGITS, re.compile(r"compute_logits|logits_processor|_get_logits|_dummy_sampler_run|log_softmax|gather_logprobs|apply_top_k_top_p|prompt_logprobs|/sampler\.py|/sample/|in sample\b|apply_penalties|lm_head")),
-    (Stage.KV_CACHE, re.compile(r"_?allocate_kv_cache|initialize_kv_cache|initialize_from_config|_init_cache_engine|cache_engine\.py|create_kv_cache|init_memory_pool|_create_buffers|init_kv_cache|initialize_cache")),
-    (Stage.PROFILE, re.compile(r"profile_run|_dummy_run|determine_available_memory|determine_num_available_blocks|profile_num_available|profile_memory|in warmup\b|warmup_model|profile_cudagraph")),
-    (Stage.WEIGHTS, re.compile(r"in load_model\b|load_weights|create_weights|weight_loader|model_loader|initialize_model|process_weights_after_loading|make_layers|in get_model\b|weight_utils|in init_model\b|from_pretrained|_load_into_meta|safetensors|in _initialize_model|quantization/.*process_weights|vocab_parallel_embedding|load_shard|in load\b")),
-    (Stage.RUNTIME, re.compile(r"execute_model|in step\b|run_engine_loop|process_input_queue|_process_engine_step|forward_batch_generation|event_loop_(?:normal|overlap)|generate_token|in decode\b|in prefill\b|run_busy_loop|run_batch|in forward\b")),
+    (
+        Stage.LORA,
+        re.compile(
+            r"create_lora_weights|/lora/|lora_manager|LoRAModelManager|_create_merged_loras|lora_[ab]_stacked|in load_lora|set_active_adapters|add_lora"
+        ),
+    ),
+    (
+        Stage.MULTIMODAL,
+        re.compile(
+            r"profile_mm|embed_multimodal|get_multimodal_embeddings|_execute_mm_encoder|execute_mm_encoder|_process_(?:image|video|audio)_input|vision_tower|vision_model|vision_transformer|/visual\b|self\.visual|image_encoder|audio_tower|encoder_cache_profil|siglip|mm_encoder|get_image_features?|profile_multimodal|vit\.py|pixel_values"
+        ),
+    ),
+    (
+        Stage.GRAPH,
+        re.compile(
+            r"capture_model|_capture_cudagraphs?|cuda_graph_runner|cudagraph_utils|capture_one_batch_size|torch/cuda/graphs\.py|in graph_capture|cuda_graph_warmup|init_device_graphs|init_cuda_graphs|CUDAGraphRunner|cuda_graph\.py"
+        ),
+    ),
+    (
+        Stage.LOGITS,
+        re.compile(
+            r"compute_logits|logits_processor|_get_logits|_dummy_sampler_run|log_softmax|gather_logprobs|apply_top_k_top_p|prompt_logprobs|/sampler\.py|/sample/|in sample\b|apply_penalties|lm_head"
+        ),
+    ),
+    (
+        Stage.KV_CACHE,
+        re.compile(
+            r"_?allocate_kv_cache|initialize_kv_cache|initialize_from_config|_init_cache_engine|cache_engine\.py|create_kv_cache|init_memory_pool|_create_buffers|init_kv_cache|initialize_cache"
+        ),
+    ),
+    (
+        Stage.PROFILE,
+        re.compile(
+            r"profile_run|_dummy_run|determine_available_memory|determine_num_available_blocks|profile_num_available|profile_memory|in warmup\b|warmup_model|profile_cudagraph"
+        ),
+    ),
+    (
+        Stage.WEIGHTS,
+        re.compile(
+            r"in load_model\b|load_weights|create_weights|weight_loader|model_loader|initialize_model|process_weights_after_loading|make_layers|in get_model\b|weight_utils|in init_model\b|from_pretrained|_load_into_meta|safetensors|in _initialize_model|quantization/.*process_weights|vocab_parallel_embedding|load_shard|in load\b"
+        ),
+    ),
+    (
+        Stage.RUNTIME,
+        re.compile(
+            r"execute_model|in step\b|run_engine_loop|process_input_queue|_process_engine_step|forward_batch_generation|event_loop_(?:normal|overlap)|generate_token|in decode\b|in prefill\b|run_busy_loop|run_batch|in forward\b"
+        ),
+    ),
 )
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "b": 1}
 
 
 def gib(text: str | None) -> float | None:
-    """"565.31 MiB" as GiB; None where the text is no size."""
+    """ "565.31 MiB" as GiB; None where the text is no size."""
     match = re.match(r"([\d.]+) ?([KMGb])", text or "")
     if not match:
         return None
@@ -66,7 +106,10 @@ def oom_events(log: LogFacts) -> list[Event]:
     """
     chosen: dict[tuple[str, str, str], Event] = {}
     for event in log.all("cuda_oom"):
-        if re.search(r"when warming up (?:sampler|pooler)|Capture cuda graph failed|during cudagraph capture, consider", event.message):
+        if re.search(
+            r"when warming up (?:sampler|pooler)|Capture cuda graph failed|during cudagraph capture, consider",
+            event.message,
+        ):
             continue
         chosen.setdefault((event.file, event.process, event.message[:120]), event)
     return list(chosen.values())
@@ -94,7 +137,10 @@ def _by_progress(event: Event, evidence: Evidence) -> Staged:
         return Staged(Stage.WEIGHTS, 0.3)
     if log.was_ready_before(event):
         return Staged(Stage.RUNTIME, 0.85)
-    passed = {name: any(e.file == event.file and e.offset < event.offset for e in log.all(name)) for name in ("graph_capture_started", "kv_tokens", "kv_memory", "weights_memory", "weights_loading")}
+    passed = {
+        name: any(e.file == event.file and e.offset < event.offset for e in log.all(name))
+        for name in ("graph_capture_started", "kv_tokens", "kv_memory", "weights_memory", "weights_loading")
+    }
     if passed["graph_capture_started"]:
         return Staged(Stage.GRAPH, 0.75)
     if passed["kv_tokens"] or passed["kv_memory"]:

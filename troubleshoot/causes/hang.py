@@ -11,7 +11,15 @@ MIN_STALL_SECONDS = 8.0
 """No engine step in this time with work at hand is no long prefill: a step of 16 k tokens of a 70B model takes 2 to
 3 s on one H100, and steps are counted."""
 MIN_STALL_LOG_LINES = 2
-_PROGRESS = ("ready", "compile_time", "kv_tokens", "kv_memory", "weights_memory", "graph_capture_started", "served_request")
+_PROGRESS = (
+    "ready",
+    "compile_time",
+    "kv_tokens",
+    "kv_memory",
+    "weights_memory",
+    "graph_capture_started",
+    "served_request",
+)
 
 
 class EngineStuck(Cause):
@@ -21,17 +29,44 @@ class EngineStuck(Cause):
     family = "hang"
     title = "The engine is stuck: requests are held and no step is made"
     needs = ("metrics: two scrapes", "log: statistics lines")
-    consequences = frozenset({"ttft_queueing", "thr_insufficient_load", "thr_enforce_eager", "thr_client_disconnects", "thr_small_batch_or_max_num_seqs", "ttft_long_prefill", "ttft_decode_starvation", "crash_unrecognised_exception", "thr_requests_rejected_queue_full"})
+    consequences = frozenset(
+        {
+            "ttft_queueing",
+            "thr_insufficient_load",
+            "thr_enforce_eager",
+            "thr_client_disconnects",
+            "thr_small_batch_or_max_num_seqs",
+            "ttft_long_prefill",
+            "ttft_decode_starvation",
+            "crash_unrecognised_exception",
+            "thr_requests_rejected_queue_full",
+        }
+    )
 
     def judge(self, evidence: Evidence) -> Judgement:
         """An idle engine is none: work must be at hand. A failing health check of the engine itself says it too."""
-        said = [event for event in evidence.log.all("engine_not_answering") if self._means_hang(event, evidence)] if evidence.log else []
+        said = (
+            [event for event in evidence.log.all("engine_not_answering") if self._means_hang(event, evidence)]
+            if evidence.log
+            else []
+        )
         for serving in (evidence.serving, evidence.log_serving):
             stall = serving.stall if serving else ()
             seconds = sum(moment.seconds for moment in stall)
-            long_enough = seconds >= MIN_STALL_SECONDS and (serving is None or serving.source == "metrics" or len(stall) >= MIN_STALL_LOG_LINES)
+            long_enough = seconds >= MIN_STALL_SECONDS and (
+                serving is None or serving.source == "metrics" or len(stall) >= MIN_STALL_LOG_LINES
+            )
             if serving and stall and long_enough:
-                return self._stuck(evidence, serving.source, seconds, stall[-1].running or 0, stall[-1].waiting or 0, stall[0].start_seconds, stall[-1].end_seconds, said)
+                return self._stuck(
+                    evidence,
+                    serving.source,
+                    seconds,
+                    stall[-1].running or 0,
+                    stall[-1].waiting or 0,
+                    stall[0].start_seconds,
+                    stall[-1].end_seconds,
+                    said,
+                )
         if said:
             return self._reported(evidence, said)
         if evidence.serving is None:
@@ -44,7 +79,17 @@ class EngineStuck(Cause):
     def _means_hang(event: Event, evidence: Evidence) -> bool:
         return not (evidence.log and evidence.log.served_after(event))
 
-    def _stuck(self, evidence: Evidence, source: str, seconds: float, running: float, waiting: float, start: float, end: float, said: list[Event]) -> Judgement:
+    def _stuck(
+        self,
+        evidence: Evidence,
+        source: str,
+        seconds: float,
+        running: float,
+        waiting: float,
+        start: float,
+        end: float,
+        said: list[Event],
+    ) -> Judgement:
         from troubleshoot.findings import EvidenceItem, MetricEvidence
 
         proof: list[EvidenceItem] = []
@@ -53,7 +98,14 @@ class EngineStuck(Cause):
             for series in ("llm_engine_steps_total", "llm_generation_tokens_total"):
                 if evidence.metrics.timeline.has(series):
                     proof.append(MetricEvidence(names.get(series, series), 0.0, "increase", (start, end), "flat"))
-            proof.append(MetricEvidence(names.get("llm_requests_running", "llm_requests_running"), running, "requests", (start, end)))
+            proof.append(
+                MetricEvidence(
+                    names.get("llm_requests_running", "llm_requests_running"),
+                    running,
+                    "requests",
+                    (start, end),
+                )
+            )
         elif evidence.log:
             proof += [evidence.quote(line.event) for line in evidence.log.statistics if line.makes_no_tokens][:3]
         over = evidence.serving is not None and evidence.serving.all_moments[-1].end_seconds > end
@@ -78,9 +130,24 @@ class EngineStuck(Cause):
     @staticmethod
     def _fixes() -> list[Fix]:
         return [
-            Fix("engine process", None, "py-spy dump --pid PID (of EngineCore and each worker), before any restart", "shows where it stands"),
-            Fix("kernel log", None, "dmesg -T | grep -iE 'xid|hung'", "a GPU error stops an engine without a word"),
-            Fix("liveness probe", "/health", "a probe that generates a token, or an alert on flat tokens with requests running", "/health answers while the engine is stuck"),
+            Fix(
+                "engine process",
+                None,
+                "py-spy dump --pid PID (of EngineCore and each worker), before any restart",
+                "shows where it stands",
+            ),
+            Fix(
+                "kernel log",
+                None,
+                "dmesg -T | grep -iE 'xid|hung'",
+                "a GPU error stops an engine without a word",
+            ),
+            Fix(
+                "liveness probe",
+                "/health",
+                "a probe that generates a token, or an alert on flat tokens with requests running",
+                "/health answers while the engine is stuck",
+            ),
         ]
 
 
@@ -91,7 +158,9 @@ class ShmBroadcast(Cause):
     family = "hang"
     title = "The engine waits for a worker that does not answer"
     needs = ("log: engine output",)
-    consequences = frozenset({"hang_engine_stuck", "crash_unrecognised_exception", "ttft_queueing", "thr_insufficient_load"})
+    consequences = frozenset(
+        {"hang_engine_stuck", "crash_unrecognised_exception", "ttft_queueing", "thr_insufficient_load"}
+    )
 
     def judge(self, evidence: Evidence) -> Judgement:
         """The notice also comes once in a slow compilation: what counts is that nothing follows it."""
@@ -100,10 +169,15 @@ class ShmBroadcast(Cause):
             return self.not_evaluated()
         events = log.all("shm_broadcast_wait")
         if not events:
-            return self.ruled_out("no worker kept the engine waiting") if log.begins_at_start else self.not_evaluated("log: from the engine's start")
+            return (
+                self.ruled_out("no worker kept the engine waiting")
+                if log.begins_at_start
+                else self.not_evaluated("log: from the engine's start")
+            )
         last = events[-1]
         progress = any(log.came_after(last, name) for name in _PROGRESS) or any(
-            line.event.file == last.file and line.event.offset > last.offset and not line.makes_no_tokens for line in log.statistics
+            line.event.file == last.file and line.event.offset > last.offset and not line.makes_no_tokens
+            for line in log.statistics
         )
         number = log.count("shm_broadcast_wait")
         if progress:
@@ -117,8 +191,23 @@ class ShmBroadcast(Cause):
             else "The engine waits for a worker, and the log ends there. Once alone it may still be a slow compilation.",
             [evidence.quote(events[0]), *([evidence.quote(last)] if number > 1 else [])],
             [
-                Fix("stuck worker", None, "py-spy dump --pid PID of every worker", "the one that is not in the broadcast is the cause"),
-                Fix("NCCL_P2P_DISABLE", None, "1", "where peer-to-peer between the GPUs is broken (IOMMU, virtual machines)"),
-                Fix("--disable-custom-all-reduce", evidence.settings.get("disable_custom_all_reduce"), True, "rules out vLLM's own all-reduce"),
+                Fix(
+                    "stuck worker",
+                    None,
+                    "py-spy dump --pid PID of every worker",
+                    "the one that is not in the broadcast is the cause",
+                ),
+                Fix(
+                    "NCCL_P2P_DISABLE",
+                    None,
+                    "1",
+                    "where peer-to-peer between the GPUs is broken (IOMMU, virtual machines)",
+                ),
+                Fix(
+                    "--disable-custom-all-reduce",
+                    evidence.settings.get("disable_custom_all_reduce"),
+                    True,
+                    "rules out vLLM's own all-reduce",
+                ),
             ],
         )

@@ -13,7 +13,10 @@ from troubleshoot.logs.events import Event
 
 _START_FAILURES = frozenset({"crash_unrecognised_exception", "crash_engine_dead_killed"})
 # The kernel prints the first 15 characters of a thread's name: VLLM::EngineCor, pt_main_thread, tritonserver.
-_ENGINE_PROCESS = re.compile(r"vllm|enginecor|worker|python|pt_|ray|sglang|text-gen|triton|llama|uvicorn|model|cuda|infer", re.IGNORECASE)
+_ENGINE_PROCESS = re.compile(
+    r"vllm|enginecor|worker|python|pt_|ray|sglang|text-gen|triton|llama|uvicorn|model|cuda|infer",
+    re.IGNORECASE,
+)
 _SHM = re.compile(r"/dev/shm|\bshm\b|shared[_ ]memory|psm_|torch_\d+_|nccl-|/shm", re.IGNORECASE)
 
 
@@ -24,7 +27,12 @@ class HostMemory(SignatureCause):
     family = "oom"
     title = "The host or its container ran out of memory and the engine was killed or refused memory"
     signatures = ("kernel_oom_kill", "node_memory_pressure", "exit_137", "host_allocation_failed")
-    consequences = _START_FAILURES | {"hang_shm_broadcast", "crash_nccl_or_distributed_init", "crash_ray_cluster", "thr_client_disconnects"}
+    consequences = _START_FAILURES | {
+        "hang_shm_broadcast",
+        "crash_nccl_or_distributed_init",
+        "crash_ray_cluster",
+        "thr_client_disconnects",
+    }
     confidence = 0.93
 
     def accepts(self, event: Event, evidence: Evidence) -> bool:
@@ -55,7 +63,14 @@ class HostMemory(SignatureCause):
 
     def fixes(self, events: Sequence[Event], evidence: Evidence) -> Sequence[Fix]:
         """More memory, or less use of it."""
-        fixes = [Fix("container memory limit", None, "higher (weights in host RAM while loading, plus pinned and swap space)", "the limit, or the host's RAM, is what was hit")]
+        fixes = [
+            Fix(
+                "container memory limit",
+                None,
+                "higher (weights in host RAM while loading, plus pinned and swap space)",
+                "the limit, or the host's RAM, is what was hit",
+            )
+        ]
         swap = evidence.settings.number("swap_space")
         if swap:
             fixes += change(evidence, "swap_space", 0, "pinned host memory for a swap that V1 does not use")
@@ -63,8 +78,22 @@ class HostMemory(SignatureCause):
         if offload:
             fixes += change(evidence, "cpu_offload_gb", 0, f"{offload:g} GiB of host memory hold weights")
         if evidence.settings.is_false("enable_chunked_prefill") and evidence.engine in ("", "vllm"):
-            fixes.append(Fix("--enable-chunked-prefill", False, True, "without it the profiling run is as large as the context (matters where GPU and host share memory)"))
-        fixes.append(Fix("--gpu-memory-utilization", evidence.settings.get("gpu_memory_utilization"), "lower, where GPU and CPU share one memory", "on unified memory (GB10, Jetson) the engine's budget is the host's RAM"))
+            fixes.append(
+                Fix(
+                    "--enable-chunked-prefill",
+                    False,
+                    True,
+                    "without it the profiling run is as large as the context (matters where GPU and host share memory)",
+                )
+            )
+        fixes.append(
+            Fix(
+                "--gpu-memory-utilization",
+                evidence.settings.get("gpu_memory_utilization"),
+                "lower, where GPU and CPU share one memory",
+                "on unified memory (GB10, Jetson) the engine's budget is the host's RAM",
+            )
+        )
         return fixes
 
 
@@ -75,7 +104,12 @@ class SharedMemoryTooSmall(SignatureCause):
     family = "oom"
     title = "/dev/shm is too small"
     signatures = ("shm_too_small", "no_space_left")
-    consequences = _START_FAILURES | {"crash_nccl_or_distributed_init", "hang_shm_broadcast", "oom_host_memory", "crash_backend_request_error"}
+    consequences = _START_FAILURES | {
+        "crash_nccl_or_distributed_init",
+        "hang_shm_broadcast",
+        "oom_host_memory",
+        "crash_backend_request_error",
+    }
     confidence = 0.93
 
     def accepts(self, event: Event, evidence: Evidence) -> bool:
@@ -92,7 +126,12 @@ class SharedMemoryTooSmall(SignatureCause):
         """A larger one."""
         return [
             Fix("docker --shm-size", "64m", "16g", "or --ipc=host"),
-            Fix("/dev/shm emptyDir (Kubernetes)", None, "medium: Memory, sizeLimit: 16Gi", "counts against the container's memory limit"),
+            Fix(
+                "/dev/shm emptyDir (Kubernetes)",
+                None,
+                "medium: Memory, sizeLimit: 16Gi",
+                "counts against the container's memory limit",
+            ),
         ]
 
 
@@ -103,7 +142,12 @@ class SwapSpacePinned(SignatureCause):
     family = "oom"
     title = "Host memory for swap space or pinned buffers cannot be reserved"
     signatures = ("swap_space_too_large", "cuda_oom", "host_allocation_failed")
-    consequences = _START_FAILURES | {"oom_weights_do_not_fit", "oom_activation_peak_profile_run", "oom_runtime_kv_pressure_or_fragmentation", "oom_host_memory"}
+    consequences = _START_FAILURES | {
+        "oom_weights_do_not_fit",
+        "oom_activation_peak_profile_run",
+        "oom_runtime_kv_pressure_or_fragmentation",
+        "oom_host_memory",
+    }
     confidence = 0.88
 
     def accepts(self, event: Event, evidence: Evidence) -> bool:
@@ -111,7 +155,12 @@ class SwapSpacePinned(SignatureCause):
         if event.signature == "swap_space_too_large":
             return evidence.engine != "triton"
         near = "\n".join((*event.context[-14:], event.message))
-        return bool(re.search(r"pin_memory|_pinned|cudaHostAlloc|cudaHostRegister|cpu_cache|swap_space|cpu_swap|CPU swap", near))
+        return bool(
+            re.search(
+                r"pin_memory|_pinned|cudaHostAlloc|cudaHostRegister|cpu_cache|swap_space|cpu_swap|CPU swap",
+                near,
+            )
+        )
 
     def explain(self, events: Sequence[Event], evidence: Evidence) -> str:
         """See the class."""
@@ -127,10 +176,21 @@ class SwapSpacePinned(SignatureCause):
         """Less of it, except where it ran full."""
         before = evidence.settings.get("swap_space")
         if any("lack of CPU swap space" in event.message for event in events):
-            return [Fix("--swap-space", before, "higher", "swapped sequences need room; it is reserved for each rank"), *change(evidence, "max_num_seqs", "lower", "fewer sequences are swapped out")]
+            return [
+                Fix(
+                    "--swap-space",
+                    before,
+                    "higher",
+                    "swapped sequences need room; it is reserved for each rank",
+                ),
+                *change(evidence, "max_num_seqs", "lower", "fewer sequences are swapped out"),
+            ]
         return [
-            Fix("--swap-space", before, 0 if before is None or isinstance(before, int | float) and before <= 4 else 4, "pinned host memory for each rank"),
+            Fix(
+                "--swap-space",
+                before,
+                0 if before is None or (isinstance(before, int | float) and before <= 4) else 4,
+                "pinned host memory for each rank",
+            ),
             Fix("ulimit -l (memlock)", None, "unlimited", "pinned memory counts against it"),
         ]
-
-

@@ -33,7 +33,17 @@ class LongPrefill(Cause):
     family = "ttft"
     title = "Long prompts occupy the engine: their prefill delays everyone's first token"
     needs = ("metrics: two scrapes under load (prompt lengths, prefill time)", "log: statistics lines")
-    consequences = frozenset({"ttft_queueing", "ttft_decode_starvation", "ttft_prefix_cache_miss_or_off", "thr_insufficient_load", "thr_small_batch_or_max_num_seqs", "thr_enforce_eager", "thr_client_disconnects"})
+    consequences = frozenset(
+        {
+            "ttft_queueing",
+            "ttft_decode_starvation",
+            "ttft_prefix_cache_miss_or_off",
+            "thr_insufficient_load",
+            "thr_small_batch_or_max_num_seqs",
+            "thr_enforce_eager",
+            "thr_client_disconnects",
+        }
+    )
 
     def judge(self, evidence: Evidence) -> Judgement:
         """Prompts of several steps, much prefill for few generated tokens, and a slow first token."""
@@ -43,7 +53,10 @@ class LongPrefill(Cause):
         prompt = serving.mean_prompt_tokens
         if prompt is None:
             return self._by_rates(evidence, serving)
-        ttft, prefill = serving.mean_of("llm_time_to_first_token_seconds"), serving.mean_of("llm_request_prefill_seconds")
+        ttft, prefill = (
+            serving.mean_of("llm_time_to_first_token_seconds"),
+            serving.mean_of("llm_request_prefill_seconds"),
+        )
         budget = chunk_budget(evidence)
         if prompt < min(LONG_PROMPT_TOKENS, 2 * budget):
             return self.ruled_out(f"prompts are short (mean {prompt:.0f} tokens)")
@@ -60,20 +73,39 @@ class LongPrefill(Cause):
             return self.not_evaluated()
         waits = (serving.waiting_mean or 0) >= 1 and serving.waiting_share >= 0.5
         if prompt_rate >= 30 * max(output_rate, 1.0) and prompt_rate >= 1000 and waits and not evidence.kv_is_full:
-            proof = [evidence.metric("llm_prompt_tokens_total", round(prompt_rate), "per_second"), evidence.metric("llm_generation_tokens_total", round(output_rate), "per_second")]
+            proof = [
+                evidence.metric("llm_prompt_tokens_total", round(prompt_rate), "per_second"),
+                evidence.metric("llm_generation_tokens_total", round(output_rate), "per_second"),
+            ]
             text = f"{prompt_rate:.0f} prompt tokens a second against {output_rate:.0f} generated, while {serving.waiting_mean:.0f} requests wait and the KV cache has room."
-            quotes: list[EvidenceItem] = [evidence.quote(line.event) for line in (evidence.log.statistics if evidence.log else ())[-2:]]
+            quotes: list[EvidenceItem] = [
+                evidence.quote(line.event) for line in (evidence.log.statistics if evidence.log else ())[-2:]
+            ]
             return self.finding(Severity.WARNING, 0.7, text, [*proof, *quotes], self._fixes(evidence, None))
-        return self.ruled_out(f"prefill does not dominate ({prompt_rate:.0f} prompt against {output_rate:.0f} generated tokens/s)")
+        return self.ruled_out(
+            f"prefill does not dominate ({prompt_rate:.0f} prompt against {output_rate:.0f} generated tokens/s)"
+        )
 
-    def _holds(self, evidence: Evidence, serving: Serving, prompt: float, ttft: float, prefill: float | None, sure: float) -> Judgement:
+    def _holds(
+        self,
+        evidence: Evidence,
+        serving: Serving,
+        prompt: float,
+        ttft: float,
+        prefill: float | None,
+        sure: float,
+    ) -> Judgement:
         proof = [
             evidence.metric("llm_request_prompt_tokens", round(prompt), "tokens", "mean"),
             evidence.metric("llm_time_to_first_token_seconds", round(ttft, 2), "seconds", "mean"),
         ]
         if prefill is not None:
             proof.append(evidence.metric("llm_request_prefill_seconds", round(prefill, 2), "seconds", "mean"))
-        rates = f"{serving.prompt_rate:.0f} prompt tokens/s against {serving.generation_rate:.0f} generated" if serving.prompt_rate and serving.generation_rate is not None else "prefill dominates"
+        rates = (
+            f"{serving.prompt_rate:.0f} prompt tokens/s against {serving.generation_rate:.0f} generated"
+            if serving.prompt_rate and serving.generation_rate is not None
+            else "prefill dominates"
+        )
         text = f"Prompts have {prompt:.0f} tokens on average; the first token comes after {ttft:.1f} s on average{f', {prefill:.1f} s of it prefill of the request itself' if prefill else ''}. {rates}: waiting requests wait for prefill, not for KV cache."
         return self.finding(Severity.WARNING, sure, text, proof, self._fixes(evidence, prompt))
 
@@ -81,12 +113,36 @@ class LongPrefill(Cause):
     def _fixes(evidence: Evidence, prompt: float | None) -> list[Fix]:
         fixes: list[Fix] = []
         if evidence.settings.is_false("enable_chunked_prefill"):
-            fixes += change(evidence, "enable_chunked_prefill", True, "long prompts are then cut into steps between which others decode")
+            fixes += change(
+                evidence,
+                "enable_chunked_prefill",
+                True,
+                "long prompts are then cut into steps between which others decode",
+            )
         if evidence.settings.is_false("enable_prefix_caching"):
-            fixes += change(evidence, "enable_prefix_caching", True, "if prompts share a beginning, it is computed once")
+            fixes += change(
+                evidence, "enable_prefix_caching", True, "if prompts share a beginning, it is computed once"
+            )
         if evidence.engine in ("", "vllm"):
-            fixes.append(Fix("--long-prefill-token-threshold", current(evidence, "long_prefill_token_threshold"), int(chunk_budget(evidence) // 4), "a long prompt then takes only part of a step, short requests get the rest", "short requests first; long ones a little later"))
-        fixes.append(Fix("replicas for long prompts", None, "separate (or prefill/decode split)", f"prompts of {prompt:.0f} tokens and chat do not share a latency objective" if prompt else "long prompts and chat do not share a latency objective"))
+            fixes.append(
+                Fix(
+                    "--long-prefill-token-threshold",
+                    current(evidence, "long_prefill_token_threshold"),
+                    int(chunk_budget(evidence) // 4),
+                    "a long prompt then takes only part of a step, short requests get the rest",
+                    "short requests first; long ones a little later",
+                )
+            )
+        fixes.append(
+            Fix(
+                "replicas for long prompts",
+                None,
+                "separate (or prefill/decode split)",
+                f"prompts of {prompt:.0f} tokens and chat do not share a latency objective"
+                if prompt
+                else "long prompts and chat do not share a latency objective",
+            )
+        )
         return fixes
 
 
@@ -104,22 +160,50 @@ class DecodeStarvation(Cause):
         """The slowest gaps between tokens are many times the usual one, while prompts are processed."""
         said = evidence.log.all("mixed_batches_stall") if evidence.log else []
         if said:
-            return self.finding(Severity.WARNING, 0.7, "The log says that prefill and decode hold each other up.", [evidence.quote(e) for e in said[:2]], self._fixes(evidence))
+            return self.finding(
+                Severity.WARNING,
+                0.7,
+                "The log says that prefill and decode hold each other up.",
+                [evidence.quote(e) for e in said[:2]],
+                self._fixes(evidence),
+            )
         serving = evidence.serving
         gaps = serving.histogram("llm_inter_token_latency_seconds") if serving else None
         if serving is None or gaps is None or gaps.count < 100:
             return self.not_evaluated()
         usual, slow = gaps.quantile(0.5), gaps.quantile(0.99)
         prompt_rate = serving.prompt_rate or 0.0
-        if usual is None or slow is None or slow < self.stall_seconds or slow < self.stall_ratio * usual or prompt_rate < 500:
+        if (
+            usual is None
+            or slow is None
+            or slow < self.stall_seconds
+            or slow < self.stall_ratio * usual
+            or prompt_rate < 500
+        ):
             return self.ruled_out("inter-token latency is even")
-        proof = [evidence.metric("llm_inter_token_latency_seconds", round(slow, 3), "seconds", "p99"), evidence.metric("llm_inter_token_latency_seconds", round(usual, 3), "seconds", "p50")]
-        return self.finding(Severity.WARNING, 0.7, f"Between two tokens lie {usual * 1000:.0f} ms usually and {slow * 1000:.0f} ms in the slowest 1 %, while {prompt_rate:.0f} prompt tokens/s are processed.", proof, self._fixes(evidence))
+        proof = [
+            evidence.metric("llm_inter_token_latency_seconds", round(slow, 3), "seconds", "p99"),
+            evidence.metric("llm_inter_token_latency_seconds", round(usual, 3), "seconds", "p50"),
+        ]
+        return self.finding(
+            Severity.WARNING,
+            0.7,
+            f"Between two tokens lie {usual * 1000:.0f} ms usually and {slow * 1000:.0f} ms in the slowest 1 %, while {prompt_rate:.0f} prompt tokens/s are processed.",
+            proof,
+            self._fixes(evidence),
+        )
 
     @staticmethod
     def _fixes(evidence: Evidence) -> list[Fix]:
         budget = int(chunk_budget(evidence))
-        return change(evidence, "max_num_batched_tokens", max(512, budget // 4), "smaller prefill chunks between decode steps", "smoother tokens, a little later first token", budget)
+        return change(
+            evidence,
+            "max_num_batched_tokens",
+            max(512, budget // 4),
+            "smaller prefill chunks between decode steps",
+            "smoother tokens, a little later first token",
+            budget,
+        )
 
 
 class ChunkedPrefill(SignatureCause):
@@ -159,10 +243,31 @@ class ChunkedPrefill(SignatureCause):
     def fixes(self, events: Sequence[Event], evidence: Evidence) -> Sequence[Fix]:
         """Leave it on; or a budget as large as the context."""
         budget, max_len = self._figures(events)
-        fixes = [Fix("--enable-chunked-prefill", evidence.settings.get("enable_chunked_prefill"), True, "then the budget may be smaller than the context")]
+        fixes = [
+            Fix(
+                "--enable-chunked-prefill",
+                evidence.settings.get("enable_chunked_prefill"),
+                True,
+                "then the budget may be smaller than the context",
+            )
+        ]
         if budget and max_len:
-            fixes += change(evidence, "max_num_batched_tokens", int(max_len), "at least the context length while chunking is off", "", int(budget))
-            fixes += change(evidence, "max_model_len", int(budget), "or a context no longer than the budget", "", int(max_len))
+            fixes += change(
+                evidence,
+                "max_num_batched_tokens",
+                int(max_len),
+                "at least the context length while chunking is off",
+                "",
+                int(budget),
+            )
+            fixes += change(
+                evidence,
+                "max_model_len",
+                int(budget),
+                "or a context no longer than the budget",
+                "",
+                int(max_len),
+            )
         return fixes
 
 
@@ -181,24 +286,57 @@ class ColdStart(Cause):
         log = evidence.log
         if log is None:
             return self.not_evaluated()
-        serving = [e for e in log.all("jit_while_serving") if "will be logged" not in e.message and "activated" not in e.message]
+        serving = [
+            e
+            for e in log.all("jit_while_serving")
+            if "will be logged" not in e.message and "activated" not in e.message
+        ]
         if serving:
-            return self.finding(Severity.WARNING, 0.85, f"Kernels were compiled while requests were being served ({len(serving)} notices): the requests that needed them waited.", [evidence.quote(e) for e in serving[:3]], self._fixes())
-        slow = [(event, seconds) for event in log.all("compile_time") for seconds in [self._seconds(event)] if seconds >= (self.slow_start_seconds if "init" in event.fields else self.slow_part_seconds)]
+            return self.finding(
+                Severity.WARNING,
+                0.85,
+                f"Kernels were compiled while requests were being served ({len(serving)} notices): the requests that needed them waited.",
+                [evidence.quote(e) for e in serving[:3]],
+                self._fixes(),
+            )
+        slow = [
+            (event, seconds)
+            for event in log.all("compile_time")
+            for seconds in [self._seconds(event)]
+            if seconds >= (self.slow_start_seconds if "init" in event.fields else self.slow_part_seconds)
+        ]
         if slow:
             event, seconds = max(slow, key=lambda pair: pair[1])
-            return self.finding(Severity.WARNING, 0.75, f"The start spends {seconds:.0f} s on compilation, graph capture and warm-up; until then no request is served.", [evidence.quote(event)], self._fixes())
+            return self.finding(
+                Severity.WARNING,
+                0.75,
+                f"The start spends {seconds:.0f} s on compilation, graph capture and warm-up; until then no request is served.",
+                [evidence.quote(event)],
+                self._fixes(),
+            )
         return self.ruled_out("no long compilation in the log") if log.has("compile_time") else self.not_evaluated()
 
     @staticmethod
     def _seconds(event: Event) -> float:
-        return max((value for name in ("compile", "graph", "capture", "init", "dynamo", "sglang") if (value := event.number(name)) is not None), default=0.0)
+        return max(
+            (
+                value
+                for name in ("compile", "graph", "capture", "init", "dynamo", "sglang")
+                if (value := event.number(name)) is not None
+            ),
+            default=0.0,
+        )
 
     @staticmethod
     def _fixes() -> list[Fix]:
         return [
             Fix("VLLM_CACHE_ROOT", None, "a persistent volume", "compiled kernels survive a restart"),
-            Fix("warm-up", None, "send requests of the real shapes before the replica is ready", "what is compiled then does not hit users"),
+            Fix(
+                "warm-up",
+                None,
+                "send requests of the real shapes before the replica is ready",
+                "what is compiled then does not hit users",
+            ),
         ]
 
 
@@ -220,7 +358,10 @@ class PrefixCache(Cause):
         if prompt is None:
             return self.not_evaluated("metrics: prompt lengths")
         off = evidence.settings.is_false("enable_prefix_caching") or evidence.settings.is_true("disable_radix_cache")
-        hits, queries = serving.increase("llm_prefix_cache_hits_total"), serving.increase("llm_prefix_cache_queries_total")
+        hits, queries = (
+            serving.increase("llm_prefix_cache_hits_total"),
+            serving.increase("llm_prefix_cache_queries_total"),
+        )
         ratio = hits / queries if hits is not None and queries else None
         ttft = serving.mean_of("llm_time_to_first_token_seconds") or 0.0
         if ratio is not None and ratio >= 0.1:
@@ -230,13 +371,43 @@ class PrefixCache(Cause):
         if prompt < self.min_prompt_tokens:
             return self.ruled_out(f"prompts are short (mean {prompt:.0f} tokens)")
         slow = ttft >= SLOW_TTFT_SECONDS and not evidence.kv_is_full and (serving.queue_share_of_ttft or 0) < 0.8
-        severity = Severity.WARNING if off and (slow or evidence.symptom == "ttft") else Severity.INFO
-        state = "Prefix caching is off" if off else f"Prefix caching is on, {ratio or 0:.0%} of the prompt tokens are found"
+        prefill, whole = (
+            serving.mean_of("llm_request_prefill_seconds"),
+            serving.mean_of("llm_request_duration_seconds"),
+        )
+        dominated = bool(prefill and whole) and (prefill or 0) >= 0.3 * (whole or 1)
+        severity = Severity.WARNING if off and (slow or dominated or evidence.symptom == "ttft") else Severity.INFO
+        state = (
+            "Prefix caching is off" if off else f"Prefix caching is on, {ratio or 0:.0%} of the prompt tokens are found"
+        )
         proof = [evidence.metric("llm_request_prompt_tokens", round(prompt), "tokens", "mean")]
         if ratio is not None:
             proof.append(evidence.metric("llm_prefix_cache_hits_total", round(ratio, 3), "ratio", "hits / queries"))
-        fixes = change(evidence, "enable_prefix_caching", True, "the shared beginning is computed once", "", False) if off else [Fix("prompts", None, "put what all share first, what varies (dates, ids) last", "a prefix is shared only up to the first different token"), Fix("routing", None, "requests of one conversation to one replica", "each replica has a cache of its own")]
-        return self.finding(severity, 0.6, f"{state}; prompts have {prompt:.0f} tokens on average, the first token takes {ttft:.2f} s. It helps only if prompts share a beginning.", proof, fixes)
+        fixes = (
+            change(evidence, "enable_prefix_caching", True, "the shared beginning is computed once", "", False)
+            if off
+            else [
+                Fix(
+                    "prompts",
+                    None,
+                    "put what all share first, what varies (dates, ids) last",
+                    "a prefix is shared only up to the first different token",
+                ),
+                Fix(
+                    "routing",
+                    None,
+                    "requests of one conversation to one replica",
+                    "each replica has a cache of its own",
+                ),
+            ]
+        )
+        return self.finding(
+            severity,
+            0.6,
+            f"{state}; prompts have {prompt:.0f} tokens on average, the first token takes {ttft:.2f} s. It helps only if prompts share a beginning.",
+            proof,
+            fixes,
+        )
 
 
 class MultimodalPreprocessing(SignatureCause):
@@ -260,6 +431,16 @@ class MultimodalPreprocessing(SignatureCause):
     def fixes(self, events: Sequence[Event], evidence: Evidence) -> Sequence[Fix]:
         """Less work, or more hands."""
         return [
-            Fix("--mm-processor-kwargs", evidence.settings.get("mm_processor_kwargs"), '{"max_pixels": ...} lower', "smaller images are processed faster and make fewer tokens"),
-            Fix("--api-server-count", evidence.settings.get("api_server_count"), 2, "preprocessing runs in the API server processes"),
+            Fix(
+                "--mm-processor-kwargs",
+                evidence.settings.get("mm_processor_kwargs"),
+                '{"max_pixels": ...} lower',
+                "smaller images are processed faster and make fewer tokens",
+            ),
+            Fix(
+                "--api-server-count",
+                evidence.settings.get("api_server_count"),
+                2,
+                "preprocessing runs in the API server processes",
+            ),
         ]

@@ -32,7 +32,12 @@ class StagedOom(Cause):
         log = evidence.log
         if log is None:
             return []
-        staged = [(event, stage) for event in oom_events(log) for stage in [stage_of(event, evidence)] if stage.stage in self.stages]
+        staged = [
+            (event, stage)
+            for event in oom_events(log)
+            for stage in [stage_of(event, evidence)]
+            if stage.stage in self.stages
+        ]
         found = [(event, stage.confidence) for event, stage in staged]
         return found + [(event, 0.95) for event in log.all(*self.also)]
 
@@ -42,12 +47,21 @@ class StagedOom(Cause):
             return self.not_evaluated()
         found = self.own_events(evidence)
         if not found:
-            return self.ruled_out("no such out-of-memory error in the log") if evidence.log.begins_at_start else self.not_evaluated("log: from the engine's start")
+            return (
+                self.ruled_out("no such out-of-memory error in the log")
+                if evidence.log.begins_at_start
+                else self.not_evaluated("log: from the engine's start")
+            )
         events = [event for event, _ in found]
-        recovered = evidence.log.served_after(events[-1]) and not evidence.log.was_ready_before(events[-1])
-        severity = Severity.WARNING if recovered else Severity.CRITICAL
+        severity = Severity.CRITICAL
+        if evidence.log.served_after(events[-1]):
+            severity = Severity.WARNING if evidence.log.was_ready_before(events[-1]) else Severity.INFO
         return self.finding(
-            severity, max(sure for _, sure in found), self.explain(events, evidence), [evidence.quote(event) for event in spread(events)], self.fixes(events, evidence)
+            severity,
+            max(sure for _, sure in found),
+            self.explain(events, evidence),
+            [evidence.quote(event) for event in spread(events)],
+            self.fixes(events, evidence),
         )
 
     def explain(self, events: Sequence[Event], evidence: Evidence) -> str:
@@ -60,7 +74,7 @@ class StagedOom(Cause):
 
 
 def figures(events: Sequence[Event]) -> str:
-    """" (wanted 1.25 GiB, 0.27 GiB free of 15.8 GiB)" as far as an error tells."""
+    """ " (wanted 1.25 GiB, 0.27 GiB free of 15.8 GiB)" as far as an error tells."""
     for event in events:
         wanted, free, capacity = (gib(event.fields.get(name)) for name in ("wanted", "free", "capacity"))
         if wanted is not None:
@@ -91,17 +105,40 @@ class WeightsDoNotFit(StagedOom):
         weights, total = evidence.weights_gib, evidence.gpu_total_gib
         size = f" The weights need {weights:.1f} GiB a GPU" if weights else ""
         card = f"{' of' if size else ' The GPU has'} {total:.1f} GiB" if total else ""
-        return f"Memory ran out while the weights were loaded{figures(events)}.{size}{card}{'.' if size or card else ''}"
+        return (
+            f"Memory ran out while the weights were loaded{figures(events)}.{size}{card}{'.' if size or card else ''}"
+        )
 
     def fixes(self, events: Sequence[Event], evidence: Evidence) -> Sequence[Fix]:
         """More GPUs, or fewer bytes a weight. A shorter context does not help."""
         parallel = evidence.tensor_parallel
         fixes = []
         if not current(evidence, "quantization"):
-            fixes += change(evidence, "quantization", "a quantised checkpoint (fp8 or awq)", "fp8 halves the weights, 4 bits quarter them", "the context length does not matter here")
-        fixes += change(evidence, "tensor_parallel_size", parallel * 2, "weights are split over the GPUs", f"{evidence.weights_gib / 2:.1f} GiB a GPU" if evidence.weights_gib else "", parallel)
+            fixes += change(
+                evidence,
+                "quantization",
+                "a quantised checkpoint (fp8 or awq)",
+                "fp8 halves the weights, 4 bits quarter them",
+                "the context length does not matter here",
+            )
+        fixes += change(
+            evidence,
+            "tensor_parallel_size",
+            parallel * 2,
+            "weights are split over the GPUs",
+            f"{evidence.weights_gib / 2:.1f} GiB a GPU" if evidence.weights_gib else "",
+            parallel,
+        )
         if evidence.engine in ("", "vllm"):
-            fixes.append(Fix("--cpu-offload-gb", None, "GiB to keep in host memory", "last resort: every step reads them over PCIe", "slow"))
+            fixes.append(
+                Fix(
+                    "--cpu-offload-gb",
+                    None,
+                    "GiB to keep in host memory",
+                    "last resort: every step reads them over PCIe",
+                    "slow",
+                )
+            )
         if evidence.engine == "llamacpp":
             fixes.append(Fix("--n-gpu-layers", None, "fewer layers", "the rest runs on the CPU"))
         return fixes
@@ -133,12 +170,16 @@ class KvCacheNoBlocks(SignatureCause):
     def explain(self, events: Sequence[Event], evidence: Evidence) -> str:
         """See the class."""
         memory = evidence.log.memory if evidence.log else None
-        parts = ["The budget that the memory setting allows is used up by weights and the profiling run, so not one KV block fits."]
+        parts = [
+            "The budget that the memory setting allows is used up by weights and the profiling run, so not one KV block fits."
+        ]
         if memory and memory.kv_gib is not None and memory.kv_gib <= 0:
             parts.append(f"The engine computed {memory.kv_gib:.2f} GiB for the KV cache.")
         utilization, total = self._utilization(evidence), evidence.gpu_total_gib
         if utilization and total and evidence.weights_gib:
-            parts.append(f"Budget: {utilization:g} x {total:.1f} GiB = {utilization * total:.1f} GiB, weights {evidence.weights_gib:.1f} GiB.")
+            parts.append(
+                f"Budget: {utilization:g} x {total:.1f} GiB = {utilization * total:.1f} GiB, weights {evidence.weights_gib:.1f} GiB."
+            )
         return " ".join(parts)
 
     @staticmethod
@@ -158,20 +199,53 @@ class KvCacheNoBlocks(SignatureCause):
         if utilization and total and available is not None and available <= 0 and name:
             want = one_request_gib(evidence)
             deficit = -available + (want or 1.0)
-            needed = utilization_needed(total * GIB, utilization, deficit * GIB, memory.free_gib * GIB if memory and memory.free_gib else None)
+            needed = utilization_needed(
+                total * GIB,
+                utilization,
+                deficit * GIB,
+                memory.free_gib * GIB if memory and memory.free_gib else None,
+            )
             if needed is not None:
                 goal = f"one request of full length ({want:.2f} GiB)" if want else "1 GiB of KV cache"
-                fixes.append(Fix(name, utilization, needed, f"{-available:.2f} GiB are missing, plus {goal}: {deficit:.2f} GiB of {total:.1f} GiB", "the least that starts; up to 0.9 where nothing else uses the card gives room for more requests"))
+                fixes.append(
+                    Fix(
+                        name,
+                        utilization,
+                        needed,
+                        f"{-available:.2f} GiB are missing, plus {goal}: {deficit:.2f} GiB of {total:.1f} GiB",
+                        "the least that starts; up to 0.9 where nothing else uses the card gives room for more requests",
+                    )
+                )
             else:
                 return WeightsDoNotFit().fixes(events, evidence)
         elif name:
             ceiling = 0.95 if (utilization or 0) < 0.9 else None
             if ceiling or utilization is None:
-                fixes.append(Fix(name, utilization, ceiling or "higher, up to 0.95", "MORE of the card for the engine, if nothing else uses it", "a lower value makes this worse"))
-        fixes += change(evidence, "max_num_batched_tokens", "lower", "a smaller profiling run leaves more for the KV cache")
+                fixes.append(
+                    Fix(
+                        name,
+                        utilization,
+                        ceiling or "higher, up to 0.95",
+                        "MORE of the card for the engine, if nothing else uses it",
+                        "a lower value makes this worse",
+                    )
+                )
+        fixes += change(
+            evidence,
+            "max_num_batched_tokens",
+            "lower",
+            "a smaller profiling run leaves more for the KV cache",
+        )
         if not evidence.settings.is_true("enforce_eager") and evidence.engine in ("", "vllm"):
             fixes += change(evidence, "enforce_eager", True, "no memory for CUDA graphs", "slower decode: a stopgap")
-        fixes += change(evidence, "tensor_parallel_size", evidence.tensor_parallel * 2, "half of the weights on each GPU", "", evidence.tensor_parallel)
+        fixes += change(
+            evidence,
+            "tensor_parallel_size",
+            evidence.tensor_parallel * 2,
+            "half of the weights on each GPU",
+            "",
+            evidence.tensor_parallel,
+        )
         return fixes
 
 
@@ -200,7 +274,12 @@ class MaxLenExceedsKvCache(SignatureCause):
     family = "oom"
     title = "The KV cache cannot hold one request of the configured context length"
     signatures = ("kv_below_one_request",)
-    consequences = _START_FAILURES | {"oom_kv_cache_no_blocks", "oom_weights_do_not_fit", "oom_runtime_kv_pressure_or_fragmentation", "crash_model_config_or_tokenizer"}
+    consequences = _START_FAILURES | {
+        "oom_kv_cache_no_blocks",
+        "oom_weights_do_not_fit",
+        "oom_runtime_kv_pressure_or_fragmentation",
+        "crash_model_config_or_tokenizer",
+    }
     confidence = 0.96
 
     def _figures(self, events: Sequence[Event]) -> dict[str, float]:
@@ -222,19 +301,41 @@ class MaxLenExceedsKvCache(SignatureCause):
         length = found.get("max_len") or evidence.settings.number("max_model_len")
         before = int(length) if length else None
         fits = longest_fitting(found)
-        fixes = change(evidence, "max_model_len", fits or "shorter", "the longest context that the KV cache holds" if fits else "a shorter context needs less KV cache", "longer requests are refused", before)
+        fixes = change(
+            evidence,
+            "max_model_len",
+            fits or "shorter",
+            "the longest context that the KV cache holds" if fits else "a shorter context needs less KV cache",
+            "longer requests are refused",
+            before,
+        )
         utilization, total = current(evidence, "gpu_memory_utilization"), evidence.gpu_total_gib
         name = spelling(evidence, "gpu_memory_utilization")
         if name and "needed" in found and isinstance(utilization, int | float) and total:
             missing = found["needed"] - found["available"]
             needed = utilization_needed(total * GIB, float(utilization), missing * GIB)
             if needed is not None:
-                fixes.append(Fix(name, utilization, needed, f"{missing:.2f} GiB more for the KV cache", "keeps the context length; the card must be free"))
+                fixes.append(
+                    Fix(
+                        name,
+                        utilization,
+                        needed,
+                        f"{missing:.2f} GiB more for the KV cache",
+                        "keeps the context length; the card must be free",
+                    )
+                )
         elif name and (not isinstance(utilization, int | float) or utilization < 0.95):
             fixes.append(Fix(name, utilization, 0.95, "MORE of the card for the engine, if nothing else uses it"))
         if "needed" in found and found["available"] >= found["needed"] / 2 and not current(evidence, "kv_cache_dtype"):
             fixes += change(evidence, "kv_cache_dtype", "fp8", "halves the KV cache of a request")
-        fixes += change(evidence, "tensor_parallel_size", evidence.tensor_parallel * 2, "weights and KV heads split over more GPUs", "", evidence.tensor_parallel)
+        fixes += change(
+            evidence,
+            "tensor_parallel_size",
+            evidence.tensor_parallel * 2,
+            "weights and KV heads split over more GPUs",
+            "",
+            evidence.tensor_parallel,
+        )
         return fixes
 
 
@@ -256,7 +357,12 @@ class GpuMemoryShared(SignatureCause):
     family = "oom"
     title = "Another process holds GPU memory that the engine asks for"
     signatures = ("free_memory_below_target", "memory_changed_while_profiling", "cuda_oom")
-    consequences = _START_FAILURES | {"oom_weights_do_not_fit", "oom_kv_cache_no_blocks", "oom_activation_peak_profile_run", "oom_runtime_kv_pressure_or_fragmentation"}
+    consequences = _START_FAILURES | {
+        "oom_weights_do_not_fit",
+        "oom_kv_cache_no_blocks",
+        "oom_activation_peak_profile_run",
+        "oom_runtime_kv_pressure_or_fragmentation",
+    }
     confidence = 0.95
 
     def accepts(self, event: Event, evidence: Evidence) -> bool:
@@ -271,15 +377,29 @@ class GpuMemoryShared(SignatureCause):
         for event in events:
             free, total, wanted, share = (event.number(name) for name in ("free", "total", "wanted", "utilization"))
             if event.signature == "free_memory_below_target" and free is not None and total is not None:
-                want = f" The engine asks for {share:g} of the card, {wanted:.1f} GiB." if share is not None and wanted is not None else ""
+                want = (
+                    f" The engine asks for {share:g} of the card, {wanted:.1f} GiB."
+                    if share is not None and wanted is not None
+                    else ""
+                )
                 return f"{total - free:.1f} GiB of {total:.1f} GiB were in use before the engine started; {free:.1f} GiB are free.{want}"
             if event.signature == "cuda_oom" and (others := others_gib(event)) is not None:
                 return f"Other processes hold {others:.1f} GiB of the card{figures([event])}."
-        return "The memory in use changed while the engine measured it: another process takes or frees memory of this GPU."
+        return (
+            "The memory in use changed while the engine measured it: another process takes or frees memory of this GPU."
+        )
 
     def fixes(self, events: Sequence[Event], evidence: Evidence) -> Sequence[Fix]:
         """Stop the other process, or ask for no more than is free."""
-        fixes = [Fix("other process on the GPU", "running", "stop", "`nvidia-smi` names it; a stale worker of a crashed engine is the usual one", "the setting may stay as it is")]
+        fixes = [
+            Fix(
+                "other process on the GPU",
+                "running",
+                "stop",
+                "`nvidia-smi` names it; a stale worker of a crashed engine is the usual one",
+                "the setting may stay as it is",
+            )
+        ]
         for event in events:
             free, total, share = (event.number(name) for name in ("free", "total", "utilization"))
             name = spelling(evidence, "gpu_memory_utilization")
@@ -287,7 +407,15 @@ class GpuMemoryShared(SignatureCause):
                 fits = utilization_that_fits(free * GIB, total * GIB)
                 weights = evidence.weights_gib
                 if fits is not None and fits < share and (weights is None or weights < fits * total):
-                    fixes.append(Fix(name, share, fits, f"{free:.2f} of {total:.2f} GiB are free: {fits:g} x {total:.2f} = {fits * total:.2f} GiB", "LESS; start engines that share a card one after the other"))
+                    fixes.append(
+                        Fix(
+                            name,
+                            share,
+                            fits,
+                            f"{free:.2f} of {total:.2f} GiB are free: {fits:g} x {total:.2f} = {fits * total:.2f} GiB",
+                            "LESS; start engines that share a card one after the other",
+                        )
+                    )
                 break
         return fixes
 
@@ -321,11 +449,25 @@ class ActivationPeak(StagedOom):
         """Smaller steps."""
         budget = current(evidence, "max_num_batched_tokens")
         half = max(512, int(budget) // 2) if isinstance(budget, int) and budget > 512 else "lower (2048 for a start)"
-        fixes = change(evidence, "max_num_batched_tokens", half, "activations grow with the tokens of a step", "long prompts take more steps")
+        fixes = change(
+            evidence,
+            "max_num_batched_tokens",
+            half,
+            "activations grow with the tokens of a step",
+            "long prompts take more steps",
+        )
         seqs = current(evidence, "max_num_seqs")
-        fixes += change(evidence, "max_num_seqs", max(1, int(seqs) // 2) if isinstance(seqs, int) and seqs > 1 else "lower", "logits and sampler buffers grow with it")
+        fixes += change(
+            evidence,
+            "max_num_seqs",
+            max(1, int(seqs) // 2) if isinstance(seqs, int) and seqs > 1 else "lower",
+            "logits and sampler buffers grow with it",
+        )
         if evidence.settings.is_false("enable_chunked_prefill") and evidence.engine in ("", "vllm"):
-            fixes = [Fix("--enable-chunked-prefill", False, True, "without it a step must hold a whole prompt"), *fixes]
+            fixes = [
+                Fix("--enable-chunked-prefill", False, True, "without it a step must hold a whole prompt"),
+                *fixes,
+            ]
         return fixes
 
 
@@ -350,7 +492,14 @@ class CudaGraphCapture(StagedOom):
         if evidence.engine == "sglang":
             fixes.append(Fix("--cuda-graph-max-bs", None, "lower", "fewer and smaller graphs"))
         if evidence.engine in ("", "vllm"):
-            fixes.append(Fix("--cudagraph-capture-sizes", None, "fewer, smaller sizes", "each size is a graph of its own"))
+            fixes.append(
+                Fix(
+                    "--cudagraph-capture-sizes",
+                    None,
+                    "fewer, smaller sizes",
+                    "each size is a graph of its own",
+                )
+            )
             fixes += change(evidence, "enforce_eager", True, "no graphs at all", "slower decode: a stopgap")
         return fixes
 
@@ -372,7 +521,12 @@ class MultimodalEncoder(StagedOom):
         if evidence.engine not in ("", "vllm"):
             return change(evidence, "max_num_batched_tokens", "lower", "smaller encoder batches")
         return [
-            Fix("--limit-mm-per-prompt", current(evidence, "limit_mm_per_prompt"), '{"image": 1, "video": 0}', "the encoder is profiled for as many inputs as this allows"),
+            Fix(
+                "--limit-mm-per-prompt",
+                current(evidence, "limit_mm_per_prompt"),
+                '{"image": 1, "video": 0}',
+                "the encoder is profiled for as many inputs as this allows",
+            ),
             Fix("--mm-processor-kwargs", None, '{"max_pixels": ...}', "fewer pixels are fewer encoder tokens"),
             *change(evidence, "max_num_batched_tokens", "lower", "bounds the encoder's batch"),
         ]
@@ -396,8 +550,18 @@ class Lora(StagedOom):
         if evidence.engine == "sglang":
             return [Fix("--max-loras-per-batch", None, "lower", "adapters held at once")]
         return [
-            *change(evidence, "max_loras", max(1, int(loras) // 2) if isinstance(loras, int) else "lower", "adapters held on the GPU at once"),
-            *change(evidence, "max_lora_rank", max(8, int(rank) // 2) if isinstance(rank, int) else "the largest rank in use", "buffers grow with the rank"),
+            *change(
+                evidence,
+                "max_loras",
+                max(1, int(loras) // 2) if isinstance(loras, int) else "lower",
+                "adapters held on the GPU at once",
+            ),
+            *change(
+                evidence,
+                "max_lora_rank",
+                max(8, int(rank) // 2) if isinstance(rank, int) else "the largest rank in use",
+                "buffers grow with the rank",
+            ),
         ]
 
 
@@ -409,7 +573,11 @@ class LogitsOrSampler(StagedOom):
     title = "Logits or the sampler exceed GPU memory"
     stages = frozenset({Stage.LOGITS})
     also = ("sampler_warmup_oom",)
-    consequences = _START_FAILURES | {"oom_activation_peak_profile_run", "oom_runtime_kv_pressure_or_fragmentation", "oom_weights_do_not_fit"}
+    consequences = _START_FAILURES | {
+        "oom_activation_peak_profile_run",
+        "oom_runtime_kv_pressure_or_fragmentation",
+        "oom_weights_do_not_fit",
+    }
 
     def explain(self, events: Sequence[Event], evidence: Evidence) -> str:
         """See the class."""
@@ -418,11 +586,22 @@ class LogitsOrSampler(StagedOom):
 
     def fixes(self, events: Sequence[Event], evidence: Evidence) -> Sequence[Fix]:
         """Fewer sequences at once, or more room beside the KV cache."""
-        seqs = current(evidence, "max_num_seqs") or next((int(e.fields["requests"]) for e in events if "requests" in e.fields), None)
+        seqs = current(evidence, "max_num_seqs") or next(
+            (int(e.fields["requests"]) for e in events if "requests" in e.fields), None
+        )
         utilization = current(evidence, "gpu_memory_utilization")
         lower = round(float(utilization) - 0.05, 2) if isinstance(utilization, int | float) else "lower by 0.05"
-        fixes = change(evidence, "max_num_seqs", max(1, int(seqs) // 2) if isinstance(seqs, int) else "lower", "logits and sampler buffers grow with it", "", seqs)
-        return fixes + change(evidence, "gpu_memory_utilization", lower, "LESS for the KV cache leaves room for the sampler")
+        fixes = change(
+            evidence,
+            "max_num_seqs",
+            max(1, int(seqs) // 2) if isinstance(seqs, int) else "lower",
+            "logits and sampler buffers grow with it",
+            "",
+            seqs,
+        )
+        return fixes + change(
+            evidence, "gpu_memory_utilization", lower, "LESS for the KV cache leaves room for the sampler"
+        )
 
 
 class RuntimeKvPressure(StagedOom):
@@ -432,19 +611,42 @@ class RuntimeKvPressure(StagedOom):
     family = "oom"
     title = "GPU memory runs out while serving"
     stages = frozenset({Stage.RUNTIME})
-    also = ("runtime_allocation_failed",)
-    consequences = _START_FAILURES | {"crash_engine_dead_cuda_error", "crash_backend_request_error"}
+    also = ("runtime_allocation_failed", "llamacpp_no_kv_slot")
+    consequences = _START_FAILURES | {
+        "crash_engine_dead_cuda_error",
+        "crash_backend_request_error",
+        "crash_context_length_request_error",
+        "thr_client_disconnects",
+    }
 
     def explain(self, events: Sequence[Event], evidence: Evidence) -> str:
         """See the class."""
+        if all(event.signature == "llamacpp_no_kv_slot" for event in events):
+            return "The slots share one KV cache, and together they filled it: the server then fails every running request, inside answers that have begun. No single request is too long."
         return f"The engine had started; a later step needed more than was left beside weights and KV cache{figures(events)}."
 
     def fixes(self, events: Sequence[Event], evidence: Evidence) -> Sequence[Fix]:
         """Leave more beside the KV cache; smaller steps; less fragmentation."""
+        if evidence.engine == "llamacpp":
+            return [
+                *change(
+                    evidence,
+                    "max_model_len",
+                    "higher: slots x longest request",
+                    "a KV cache that holds all slots at their longest",
+                ),
+                *change(evidence, "max_num_seqs", "lower", "fewer requests share it"),
+            ]
         utilization = current(evidence, "gpu_memory_utilization")
         lower = round(float(utilization) - 0.05, 2) if isinstance(utilization, int | float) else "lower by 0.05"
         fixes = change(evidence, "gpu_memory_utilization", lower, "LESS for the KV cache leaves room for activations")
         fixes += change(evidence, "max_num_batched_tokens", "lower", "smaller steps need less memory")
-        if evidence.engine != "llamacpp":
-            fixes.append(Fix("PYTORCH_CUDA_ALLOC_CONF", None, "expandable_segments:True", "less fragmentation where much is reserved but unallocated"))
-        return fixes
+        return [
+            *fixes,
+            Fix(
+                "PYTORCH_CUDA_ALLOC_CONF",
+                None,
+                "expandable_segments:True",
+                "less fragmentation where much is reserved but unallocated",
+            ),
+        ]

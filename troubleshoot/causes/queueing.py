@@ -34,6 +34,18 @@ def queue_is_significant(serving: Serving) -> bool:
     return queue is None or queue >= 0.3 or (serving.waiting_max or 0) >= 10
 
 
+def mostly_deferred(serving: Serving) -> bool:
+    """Most waiting requests wait for something else than room: a compiled schema, an adapter, a KV transfer.
+
+    vLLM tells since 0.20 (`num_requests_waiting_by_reason`).
+    """
+    if serving.timeline is None:
+        return False
+    deferred = sum(serving.timeline.values("llm_requests_waiting_by_reason", sum, serving.window, reason="deferred"))
+    capacity = sum(serving.timeline.values("llm_requests_waiting_by_reason", sum, serving.window, reason="capacity"))
+    return deferred > 2 * capacity and deferred > 0
+
+
 def tokens_a_request(evidence: Evidence) -> float | None:
     """Mean KV tokens that a running request holds; None where lengths are unknown."""
     serving = evidence.serving
@@ -50,25 +62,63 @@ def kv_fixes(evidence: Evidence) -> list[Fix]:
     memory = evidence.log.memory if evidence.log else None
     if override:
         profiled = memory.kv_tokens_profiled if memory else None
-        effect = f"the GPU holds {profiled:,} tokens".replace(",", " ") if profiled else "the engine then uses what it measured"
-        fixes.append(Fix("--num-gpu-blocks-override", int(override), "remove", f"it limits the KV cache to {evidence.kv_capacity_tokens or int(override) * 16} tokens", effect))
+        effect = (
+            f"the GPU holds {profiled:,} tokens".replace(",", " ")
+            if profiled
+            else "the engine then uses what it measured"
+        )
+        fixes.append(
+            Fix(
+                "--num-gpu-blocks-override",
+                int(override),
+                "remove",
+                f"it limits the KV cache to {evidence.kv_capacity_tokens or int(override) * 16} tokens",
+                effect,
+            )
+        )
     per_request, capacity = tokens_a_request(evidence), evidence.kv_capacity_tokens
     seqs = current(evidence, "max_num_seqs")
     if per_request and capacity:
         safe = safe_max_num_seqs(capacity, per_request)
         running = evidence.serving.running_max if evidence.serving else None
         if not isinstance(seqs, int) or safe < seqs:
-            fixes += change(evidence, "max_num_seqs", safe, f"{capacity} tokens / {per_request:.0f} mean tokens a request", f"requests queue instead of being preempted (up to {running:.0f} ran at once)" if running else "requests queue instead of being preempted")
+            fixes += change(
+                evidence,
+                "max_num_seqs",
+                safe,
+                f"{capacity} tokens / {per_request:.0f} mean tokens a request",
+                f"requests queue instead of being preempted (up to {running:.0f} ran at once)"
+                if running
+                else "requests queue instead of being preempted",
+            )
     elif evidence.serving and evidence.serving.running_mean:
-        fixes += change(evidence, "max_num_seqs", max(1, int(evidence.serving.running_mean)), "what ran on average with the cache full", "requests queue instead of being preempted")
+        fixes += change(
+            evidence,
+            "max_num_seqs",
+            max(1, int(evidence.serving.running_mean)),
+            "what ran on average with the cache full",
+            "requests queue instead of being preempted",
+        )
     if not override:
         utilization = current(evidence, "gpu_memory_utilization")
         if not isinstance(utilization, int | float) or utilization < 0.9:
-            fixes += change(evidence, "gpu_memory_utilization", 0.95 if isinstance(utilization, int | float) else "higher, up to 0.95", "MORE KV cache, if the card is free")
+            fixes += change(
+                evidence,
+                "gpu_memory_utilization",
+                0.95 if isinstance(utilization, int | float) else "higher, up to 0.95",
+                "MORE KV cache, if the card is free",
+            )
     if not str(current(evidence, "kv_cache_dtype") or "").startswith("fp8") and not evidence.on_cpu:
         fixes += change(evidence, "kv_cache_dtype", "fp8", "about twice the tokens in the same memory")
     if not override and not evidence.on_cpu:
-        fixes += change(evidence, "tensor_parallel_size", evidence.tensor_parallel * 2, "more memory beside the weights, or add replicas", "", evidence.tensor_parallel)
+        fixes += change(
+            evidence,
+            "tensor_parallel_size",
+            evidence.tensor_parallel * 2,
+            "more memory beside the weights, or add replicas",
+            "",
+            evidence.tensor_parallel,
+        )
     return fixes
 
 
@@ -91,7 +141,7 @@ def serving_proof(evidence: Evidence, serving: Serving) -> list[EvidenceItem]:
 
 
 def describe(serving: Serving) -> str:
-    """"KV use 99 %, 22 running, 36 waiting, TTFT p95 17.0 s of which 95 % is queue"."""
+    """ "KV use 99 %, 22 running, 36 waiting, TTFT p95 17.0 s of which 95 % is queue"."""
     parts = []
     if serving.kv_while_waiting is not None:
         parts.append(f"KV cache use {serving.kv_while_waiting:.0%}")
@@ -113,7 +163,16 @@ class PreemptionThrash(Cause):
     family = "throughput"
     title = "The KV cache is too small for this load: requests are preempted and recomputed"
     needs = ("metrics: two scrapes (V1 never logs preemptions)",)
-    consequences = frozenset({"ttft_queueing", "thr_small_batch_or_max_num_seqs", "thr_client_disconnects", "ttft_decode_starvation", "ttft_long_prefill", "thr_requests_rejected_queue_full"})
+    consequences = frozenset(
+        {
+            "ttft_queueing",
+            "thr_small_batch_or_max_num_seqs",
+            "thr_client_disconnects",
+            "ttft_decode_starvation",
+            "ttft_long_prefill",
+            "thr_requests_rejected_queue_full",
+        }
+    )
 
     def judge(self, evidence: Evidence) -> Judgement:
         """By the counter, else by V0's and SGLang's own lines, else by statistics lines that show it happen."""
@@ -127,7 +186,12 @@ class PreemptionThrash(Cause):
         falls = preempting_moments(seen) if seen else []
         if seen and falls:
             queued_anyway = all((moment.waiting or 0) > 0 for moment in seen.moments)
-            return self._holds(evidence, Severity.WARNING, 0.55 if queued_anyway else 0.75, f"With the KV cache full, requests went from running back to waiting {times(len(falls))}: {describe(seen)}.")
+            return self._holds(
+                evidence,
+                Severity.WARNING,
+                0.45 if queued_anyway else 0.75,
+                f"With the KV cache full, requests went from running back to waiting {times(len(falls))}: {describe(seen)}.",
+            )
         return self.not_evaluated()
 
     def _by_counter(self, evidence: Evidence, serving: Serving) -> Judgement:
@@ -141,17 +205,48 @@ class PreemptionThrash(Cause):
         capacity = evidence.kv_capacity_tokens
         if capacity:
             text += f" The KV cache holds {capacity} tokens."
-        return self._holds(evidence, Severity.CRITICAL if critical else Severity.WARNING, 0.97 if critical else 0.88, text, [evidence.metric("llm_preemptions_total", number, "increase")])
+        return self._holds(
+            evidence,
+            Severity.CRITICAL if critical else Severity.WARNING,
+            0.97 if critical else 0.88,
+            text,
+            [evidence.metric("llm_preemptions_total", number, "increase")],
+        )
 
     def _by_lines(self, evidence: Evidence, logged: list[Event]) -> Judgement:
-        totals = [value for event in logged for name in ("total", "retracted") if (value := event.number(name)) is not None]
+        totals = [
+            value for event in logged for name in ("total", "retracted") if (value := event.number(name)) is not None
+        ]
         number = max([*totals, evidence.log.count("preemption") if evidence.log else 0])
-        return self._holds(evidence, Severity.WARNING, 0.9, f"The engine reports preemptions for lack of KV cache ({number:.0f} so far).", [evidence.quote(event) for event in logged[:2]])
+        return self._holds(
+            evidence,
+            Severity.WARNING,
+            0.9,
+            f"The engine reports preemptions for lack of KV cache ({number:.0f} so far).",
+            [evidence.quote(event) for event in logged[:2]],
+        )
 
-    def _holds(self, evidence: Evidence, severity: Severity, sure: float, text: str, proof: list[EvidenceItem] | None = None) -> Judgement:
+    def _holds(
+        self,
+        evidence: Evidence,
+        severity: Severity,
+        sure: float,
+        text: str,
+        proof: list[EvidenceItem] | None = None,
+    ) -> Judgement:
         serving = evidence.serving
-        limits = [evidence.quote(event) for event in evidence.log.all("kv_override", "kv_tokens")[-2:]] if evidence.log else []
-        return self.finding(severity, sure, text, [*(proof or []), *(serving_proof(evidence, serving) if serving else []), *limits], kv_fixes(evidence))
+        limits = (
+            [evidence.quote(event) for event in evidence.log.all("kv_override", "kv_tokens")[-2:]]
+            if evidence.log
+            else []
+        )
+        return self.finding(
+            severity,
+            sure,
+            text,
+            [*(proof or []), *(serving_proof(evidence, serving) if serving else []), *limits],
+            kv_fixes(evidence),
+        )
 
 
 def preempting_moments(serving: Serving) -> list[Moment]:
@@ -184,9 +279,16 @@ class SequenceCap(Cause):
             return self.ruled_out("requests do not wait")
         limit = self._limit(evidence)
         pinned = serving.pinned_at()
+        if pinned is None and limit and (serving.running_max or 0) >= limit and serving.waiting_share >= 0.9:
+            # Short requests: a scrape often falls between two of them, so the gauge reads below the cap it touches.
+            pinned = limit
         if pinned is None:
             top = serving.running_max
-            return self.ruled_out(f"running is not pinned (up to {top:.0f})") if top is not None else self.not_evaluated("metrics: running requests")
+            return (
+                self.ruled_out(f"running is not pinned (up to {top:.0f})")
+                if top is not None
+                else self.not_evaluated("metrics: running requests")
+            )
         if evidence.kv_is_full:
             return self.ruled_out(f"the KV cache is full ({serving.kv_while_waiting:.0%})")
         if limit and pinned < 0.9 * limit:
@@ -198,7 +300,13 @@ class SequenceCap(Cause):
             sure -= 0.1
         why = f"{pinned:.0f} requests run, never more{f' (the cap is {limit:.0f})' if limit else ''}: {describe(serving)}."
         critical = (serving.waiting_mean or 0) >= 2 * pinned
-        return self.finding(Severity.CRITICAL if critical else Severity.WARNING, sure, why, serving_proof(evidence, serving), self._fixes(evidence, serving, pinned, limit))
+        return self.finding(
+            Severity.CRITICAL if critical else Severity.WARNING,
+            sure,
+            why,
+            serving_proof(evidence, serving),
+            self._fixes(evidence, serving, pinned, limit),
+        )
 
     @staticmethod
     def _limit(evidence: Evidence) -> float | None:
@@ -224,14 +332,23 @@ class SequenceCap(Cause):
         if per_request and capacity:
             safe = safe_max_num_seqs(0.9 * capacity, per_request)
             wanted = max(int(pinned) + 1, min(wanted, safe))
-            why += f"; the KV cache holds about {safe} ({capacity} tokens / {per_request:.0f} a request, 10 % kept free)"
+            why += (
+                f"; the KV cache holds about {safe} ({capacity} tokens / {per_request:.0f} a request, 10 % kept free)"
+            )
         before = int(limit or pinned)
         if evidence.engine == "llamacpp":
             context = evidence.log.last("llamacpp_slots") if evidence.log else None
             per_slot = context.number("context") if context else None
             total = f"; --ctx-size must grow with it, each slot gets its share{f' ({per_slot:.0f} tokens now)' if per_slot else ''}"
             return change(evidence, "max_num_seqs", wanted, why + total, "more sequences share a decode step", before)
-        fixes = change(evidence, "max_num_seqs", wanted, why, "more sequences share a decode step; each gets a little slower", before)
+        fixes = change(
+            evidence,
+            "max_num_seqs",
+            wanted,
+            why,
+            "more sequences share a decode step; each gets a little slower",
+            before,
+        )
         fixes.append(Fix("replicas", None, "more", "where latency of running requests must not grow"))
         return fixes
 
@@ -254,11 +371,19 @@ class Queueing(Cause):
             return self.not_evaluated("metrics: waiting requests")
         if serving.waiting_mean == 0:
             return self.ruled_out("no request waits")
+        if mostly_deferred(serving):
+            return self.ruled_out("what waits is deferred, not short of capacity")
         if not queue_is_significant(serving):
             return self.ruled_out(f"few requests wait, and briefly (mean {serving.waiting_mean:.1f})")
         if serving.stall and sum(moment.seconds for moment in serving.stall) >= 0.5 * serving.seconds:
             return self.ruled_out("the engine makes no steps: see hang_engine_stuck")
-        return self.finding(self._severity(serving), self._sure(serving), f"{self._reason(evidence)}: {describe(serving)}.", serving_proof(evidence, serving), self._fixes(evidence))
+        return self.finding(
+            self._severity(serving),
+            self._sure(serving),
+            f"{self._reason(evidence)}: {describe(serving)}.",
+            serving_proof(evidence, serving),
+            self._fixes(evidence),
+        )
 
     @staticmethod
     def _severity(serving: Serving) -> Severity:
@@ -282,7 +407,14 @@ class Queueing(Cause):
         fixes = kv_fixes(evidence) if evidence.kv_is_full or evidence.kv_is_plentiful is False else []
         fixes = [fix for fix in fixes if fix.setting != spelling(evidence, "max_num_seqs")]
         fixes.append(Fix("replicas", None, "more", "demand exceeds one server"))
-        fixes.append(Fix("admission control at the edge", None, "refuse early (429) when the queue is long", "a refused request can be retried elsewhere, a queued one only waits"))
+        fixes.append(
+            Fix(
+                "admission control at the edge",
+                None,
+                "refuse early (429) when the queue is long",
+                "a refused request can be retried elsewhere, a queued one only waits",
+            )
+        )
         return fixes
 
 
@@ -304,9 +436,13 @@ class RequestsRejected(Cause):
             if evidence.log is None and (evidence.metrics is None or counted is None):
                 return self.not_evaluated()
             return self.ruled_out("no request was refused")
-        proof: list[EvidenceItem] = [evidence.metric("llm_requests_rejected_total", counted, "increase")] if counted else []
+        proof: list[EvidenceItem] = (
+            [evidence.metric("llm_requests_rejected_total", counted, "increase")] if counted else []
+        )
         proof += [evidence.quote(event) for event in events[:2]]
-        parts = [f"{logged:,} refused in the log".replace(",", " ")] * bool(logged) + [f"{counted:.0f} counted in the window"] * bool(counted)
+        parts = [f"{logged:,} refused in the log".replace(",", " ")] * bool(logged) + [
+            f"{counted:.0f} counted in the window"
+        ] * bool(counted)
         limits = self._limits(evidence)
         return self.finding(
             Severity.CRITICAL if logged + (counted or 0) >= 20 else Severity.WARNING,
@@ -327,8 +463,17 @@ class RequestsRejected(Cause):
     def _events(evidence: Evidence) -> list[Event]:
         if evidence.log is None:
             return []
-        own = [e for e in evidence.log.all("request_rejected") if not re.search(r"huggingface|hf\.co|hub", e.message, re.IGNORECASE)]
-        access = [e for e in evidence.log.all("http_429_503") if e.fields.get("method", "POST") == "POST" and not re.search(r"/health|/ready|/live|/metrics|/ping", e.fields.get("path", ""))]
+        own = [
+            e
+            for e in evidence.log.all("request_rejected")
+            if not re.search(r"huggingface|hf\.co|hub", e.message, re.IGNORECASE)
+        ]
+        access = [
+            e
+            for e in evidence.log.all("http_429_503")
+            if e.fields.get("method", "POST") == "POST"
+            and not re.search(r"/health|/ready|/live|/metrics|/ping", e.fields.get("path", ""))
+        ]
         return [*own, *access]
 
     @staticmethod
@@ -343,22 +488,80 @@ class RequestsRejected(Cause):
     def _limits(evidence: Evidence) -> str:
         if evidence.log is None:
             return ""
-        values = [*(f"max_queue_size {e.fields['size']}" for e in evidence.log.all("triton_queue_limit") if e.fields.get("size")), *(f"queue timeout {int(e.fields['timeout']) / 1e6:g} s" for e in evidence.log.all("triton_queue_limit") if e.fields.get("timeout"))]
+        values = [
+            *(
+                f"max_queue_size {e.fields['size']}"
+                for e in evidence.log.all("triton_queue_limit")
+                if e.fields.get("size")
+            ),
+            *(
+                f"queue timeout {int(e.fields['timeout']) / 1e6:g} s"
+                for e in evidence.log.all("triton_queue_limit")
+                if e.fields.get("timeout")
+            ),
+        ]
         return ", ".join(dict.fromkeys(values))
 
     @staticmethod
     def _fixes(evidence: Evidence) -> list[Fix]:
-        fixes = [Fix("replicas", None, "more, or more instances of the model", "the queue is full because work arrives faster than it is done")]
+        fixes = [
+            Fix(
+                "replicas",
+                None,
+                "more, or more instances of the model",
+                "the queue is full because work arrives faster than it is done",
+            )
+        ]
         if evidence.engine == "triton":
-            fixes.append(Fix("config.pbtxt: instance_group count", None, "higher, where the device has room", "more batches at once"))
-            fixes.append(Fix("config.pbtxt: max_queue_size", None, "higher only within the latency objective", "a longer queue trades refusals for waiting"))
+            fixes.append(
+                Fix(
+                    "config.pbtxt: instance_group count",
+                    None,
+                    "higher, where the device has room",
+                    "more batches at once",
+                )
+            )
+            fixes.append(
+                Fix(
+                    "config.pbtxt: max_queue_size",
+                    None,
+                    "higher only within the latency objective",
+                    "a longer queue trades refusals for waiting",
+                )
+            )
         elif evidence.engine in ("", "vllm"):
-            fixes += change(evidence, "max_num_queued_reqs", "higher only within the latency objective", "a longer queue trades refusals for waiting")
+            fixes += change(
+                evidence,
+                "max_num_queued_reqs",
+                "higher only within the latency objective",
+                "a longer queue trades refusals for waiting",
+            )
         elif evidence.engine == "tgi":
-            fixes.append(Fix("--max-concurrent-requests", evidence.settings.get("max_concurrent_requests"), "higher only within the latency objective", "requests beyond it are answered 429"))
+            fixes.append(
+                Fix(
+                    "--max-concurrent-requests",
+                    evidence.settings.get("max_concurrent_requests"),
+                    "higher only within the latency objective",
+                    "requests beyond it are answered 429",
+                )
+            )
         elif evidence.engine == "sglang":
-            fixes.append(Fix("--max-queued-requests", None, "higher only within the latency objective", "requests beyond it are refused"))
-        fixes.append(Fix("clients", None, "retry with exponential back-off and jitter", "at once repeated, refused requests keep the queue full"))
+            fixes.append(
+                Fix(
+                    "--max-queued-requests",
+                    None,
+                    "higher only within the latency objective",
+                    "requests beyond it are refused",
+                )
+            )
+        fixes.append(
+            Fix(
+                "clients",
+                None,
+                "retry with exponential back-off and jitter",
+                "at once repeated, refused requests keep the queue full",
+            )
+        )
         return fixes
 
 
@@ -381,10 +584,17 @@ class ClientDisconnects(Cause):
         gone = log.count("client_gone") - log.count("context_length_error") if log else 0
         if log and gone >= 3 and not log.has("engine_dead_consequence", "engine_process_died", "shutdown"):
             finished = log.count("request_finished")
-            return self._holds(evidence, 0.7, f"{gone} requests were aborted by their clients in the log{f', {finished} finished' if finished else ''}.", [evidence.quote(e) for e in log.all("client_gone")[:3]])
+            return self._holds(
+                evidence,
+                0.7,
+                f"{gone} requests were aborted by their clients in the log{f', {finished} finished' if finished else ''}.",
+                [evidence.quote(e) for e in log.all("client_gone")[:3]],
+            )
         if serving is None and log is None:
             return self.not_evaluated()
-        return self.ruled_out("requests that start also finish") if serving and serving.timeline else self.not_evaluated()
+        return (
+            self.ruled_out("requests that start also finish") if serving and serving.timeline else self.not_evaluated()
+        )
 
     def _by_counters(self, evidence: Evidence, serving: Serving) -> Judgement | None:
         finished = serving.increase("llm_requests_total")
@@ -394,11 +604,21 @@ class ClientDisconnects(Cause):
             return None
         started = first.count if first else 0.0
         first_running, last_running = (serving.moments[i].running or 0.0 for i in (0, -1))
-        vanished = max(0.0, started - finished - max(0.0, last_running - first_running) - (serving.running_max or 0.0))
+        vanished = max(0.0, started - finished - max(0.0, last_running - first_running))
         lost, total = aborted + vanished, finished + vanished
-        if total < 10 or lost < 5 or lost / total < 0.3:
-            return self.ruled_out(f"{finished:.0f} of {max(started, finished):.0f} started requests finished, {aborted:.0f} aborted") if finished else None
-        how = f"{started:.0f} requests got a first token, {finished:.0f} finished, {aborted:.0f} of them aborted" if vanished else f"{aborted:.0f} of {finished:.0f} finished requests were aborted"
+        if lost < max(5.0, 2 * (serving.running_max or 0.0) if not aborted else 5.0) or lost / total < 0.2:
+            return (
+                self.ruled_out(
+                    f"{finished:.0f} of {max(started, finished):.0f} started requests finished, {aborted:.0f} aborted"
+                )
+                if finished
+                else None
+            )
+        how = (
+            f"{started:.0f} requests got a first token, {finished:.0f} finished, {aborted:.0f} of them aborted"
+            if vanished
+            else f"{aborted:.0f} of {finished:.0f} finished requests were aborted"
+        )
         proof: list[EvidenceItem] = [evidence.metric("llm_requests_total", finished, "increase", "finished")]
         if first:
             proof.insert(0, evidence.metric("llm_time_to_first_token_seconds", first.count, "increase", "first tokens"))
@@ -420,7 +640,14 @@ class ClientDisconnects(Cause):
             text,
             proof,
             [
-                Fix("client and proxy timeouts", None, "above the end-to-end latency of the longest answers", f"finished requests took {duration:.1f} s on average" if duration else "a load balancer's idle timeout is the usual one"),
+                Fix(
+                    "client and proxy timeouts",
+                    None,
+                    "above the end-to-end latency of the longest answers",
+                    f"finished requests took {duration:.1f} s on average"
+                    if duration
+                    else "a load balancer's idle timeout is the usual one",
+                ),
                 Fix("max_tokens of requests", None, "lower", "shorter answers end before the timeout"),
             ],
         )

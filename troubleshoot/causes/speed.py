@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from troubleshoot.causes.advice import change, current, spelling
 from troubleshoot.causes.base import Cause, Judgement, SignatureCause
+from troubleshoot.causes.queueing import mostly_deferred
 from troubleshoot.evidence import Evidence
 from troubleshoot.findings import EvidenceItem, Fix, Severity
 from troubleshoot.logs.events import Event
@@ -50,21 +51,36 @@ class InsufficientLoad(Cause):
         if (serving.waiting_max or 0) > 0 and serving.waiting_share > 0.2:
             return self.ruled_out("requests wait")
         if serving.running_max > self.most_running or not (serving.generation_rate or 0) > 0:
-            return self.ruled_out(f"up to {serving.running_max:.0f} requests run at once" if serving.running_max > self.most_running else "nothing is generated")
+            return self.ruled_out(
+                f"up to {serving.running_max:.0f} requests run at once"
+                if serving.running_max > self.most_running
+                else "nothing is generated"
+            )
         share = roofline_share(evidence)
         if share is not None and share < LAUNCH_BOUND_SHARE:
             return self.ruled_out(f"a sequence decodes at {share:.0%} of the HBM roofline: the engine itself is slow")
         rate = serving.rate_per_sequence
         pace = f"{rate:.0f} tokens/s a sequence" if rate else "at its own pace"
         limit = f", {share:.0%} of what the memory bandwidth allows" if share is not None else ""
-        proof: list[EvidenceItem] = [evidence.metric("llm_requests_running", round(serving.running_mean or 0, 2), "requests", "mean"), evidence.metric("llm_generation_tokens_total", round(serving.generation_rate or 0, 1), "per_second")]
+        proof: list[EvidenceItem] = [
+            evidence.metric("llm_requests_running", round(serving.running_mean or 0, 2), "requests", "mean"),
+            evidence.metric("llm_generation_tokens_total", round(serving.generation_rate or 0, 1), "per_second"),
+        ]
         severity = Severity.WARNING if evidence.symptom == "throughput" else Severity.INFO
         return self.finding(
             severity,
             0.9 if share is not None else 0.7,
             f"At most {serving.running_max:.0f} requests run at once (mean {serving.running_mean or 0:.1f}), none waits; {pace}{limit}. GPU utilisation near 100 % does not contradict this: it only says that a kernel was resident.",
             proof,
-            [Fix("client concurrency", round(serving.running_mean or 1), "higher, or batch requests", "a decode step reads all weights once, for one sequence or for many", "no server change")],
+            [
+                Fix(
+                    "client concurrency",
+                    round(serving.running_mean or 1),
+                    "higher, or batch requests",
+                    "a decode step reads all weights once, for one sequence or for many",
+                    "no server change",
+                )
+            ],
         )
 
 
@@ -84,7 +100,13 @@ class EnforceEager(Cause):
             return self.not_evaluated()
         eager = evidence.settings.is_true("enforce_eager") or evidence.settings.is_true("disable_cuda_graph")
         said = [event for event in log.all("eager_mode") if "not supported on CPU" not in event.message]
-        if not eager and not any("Enforce eager" in e.message or "under eager mode" in e.message or "Cuda Graphs are disabled" in e.message or "cuda graph: False" in e.message for e in said):
+        if not eager and not any(
+            "Enforce eager" in e.message
+            or "under eager mode" in e.message
+            or "Cuda Graphs are disabled" in e.message
+            or "cuda graph: False" in e.message
+            for e in said
+        ):
             return self.ruled_out("CUDA graphs are on") if log.begins_at_start else self.not_evaluated()
         if evidence.on_cpu:
             return self.ruled_out("the model runs on the CPU, where there are no CUDA graphs")
@@ -100,9 +122,21 @@ class EnforceEager(Cause):
         if share is not None and serving and few and share < LAUNCH_BOUND_SHARE:
             rate = serving.rate_per_sequence or 0.0
             proof.append(evidence.metric("llm_inter_token_latency_seconds", round(1 / rate, 4), "seconds", "mean"))
-            return self.finding(Severity.WARNING, 0.92, f"A sequence decodes at {rate:.0f} tokens/s, {share:.0%} of the HBM roofline, with {serving.running_mean or 0:.0f} sequences: each step waits for the CPU to launch its kernels.", proof, fixes)
+            return self.finding(
+                Severity.WARNING,
+                0.92,
+                f"A sequence decodes at {rate:.0f} tokens/s, {share:.0%} of the HBM roofline, with {serving.running_mean or 0:.0f} sequences: each step waits for the CPU to launch its kernels.",
+                proof,
+                fixes,
+            )
         severity = Severity.WARNING if evidence.symptom == "throughput" else Severity.INFO
-        return self.finding(severity, 0.5, "Eager mode is set. It costs decode speed, most with few sequences; no figures show how much here.", proof, fixes)
+        return self.finding(
+            severity,
+            0.5,
+            "Eager mode is set. It costs decode speed, most with few sequences; no figures show how much here.",
+            proof,
+            fixes,
+        )
 
     @staticmethod
     def _fixes(evidence: Evidence) -> list[Fix]:
@@ -111,7 +145,15 @@ class EnforceEager(Cause):
             return []
         if evidence.engine == "tgi":
             return [Fix(name, "0", "remove (default sizes)", "graphs remove the launch cost of decode steps")]
-        return [Fix(name, True, "remove", "graphs remove the launch cost of decode steps", "a longer start and 1 to 3 GiB of memory for the graphs")]
+        return [
+            Fix(
+                name,
+                True,
+                "remove",
+                "graphs remove the launch cost of decode steps",
+                "a longer start and 1 to 3 GiB of memory for the graphs",
+            )
+        ]
 
 
 class CpuBoundFrontend(Cause):
@@ -131,9 +173,21 @@ class CpuBoundFrontend(Cause):
         if cores is not None and serving and cores >= self.saturated_cores and not evidence.on_cpu:
             text = f"The API process uses {cores:.2f} CPU cores of the one that Python gives it, {serving.running_mean or 0:.0f} requests run."
             proof = [evidence.metric("llm_process_cpu_seconds_total", round(cores, 2), "cores")]
-            return self.finding(Severity.WARNING, 0.75, text, [*proof, *(evidence.quote(e) for e in slow[:1])], self._fixes(evidence))
+            return self.finding(
+                Severity.WARNING,
+                0.75,
+                text,
+                [*proof, *(evidence.quote(e) for e in slow[:1])],
+                self._fixes(evidence),
+            )
         if slow:
-            return self.finding(Severity.WARNING, 0.7, "The engine warns that the CPU side is slow: the tokenizer is the Python one, or the CPU is limited.", [evidence.quote(e) for e in slow[:2]], self._fixes(evidence))
+            return self.finding(
+                Severity.WARNING,
+                0.7,
+                "The engine warns that the CPU side is slow: the tokenizer is the Python one, or the CPU is limited.",
+                [evidence.quote(e) for e in slow[:2]],
+                self._fixes(evidence),
+            )
         if cores is not None:
             return self.ruled_out(f"the API process uses {cores:.2f} cores")
         return self.not_evaluated()
@@ -154,8 +208,22 @@ class CpuBoundFrontend(Cause):
         fixes: list[Fix] = []
         if evidence.engine in ("", "vllm"):
             fixes += change(evidence, "api_server_count", 2, "tokenising and streaming spread over processes")
-        fixes.append(Fix("CPU limit and request", None, "at least one core for each process of the engine, no CFS throttling", "the scheduler must not wait for a core"))
-        fixes.append(Fix("tokenizer", None, "a fast (Rust) one: tokenizer.json", "the Python tokenizer is many times slower"))
+        fixes.append(
+            Fix(
+                "CPU limit and request",
+                None,
+                "at least one core for each process of the engine, no CFS throttling",
+                "the scheduler must not wait for a core",
+            )
+        )
+        fixes.append(
+            Fix(
+                "tokenizer",
+                None,
+                "a fast (Rust) one: tokenizer.json",
+                "the Python tokenizer is many times slower",
+            )
+        )
         return fixes
 
 
@@ -172,9 +240,17 @@ class TpOverPcie(Cause):
         log = evidence.log
         if log is None:
             return self.not_evaluated()
-        said = [e for e in log.all("pcie_allreduce") if evidence.tensor_parallel > 1 or not evidence.settings.number("tensor_parallel_size")]
+        said = [
+            e
+            for e in log.all("pcie_allreduce")
+            if evidence.tensor_parallel > 1 or not evidence.settings.number("tensor_parallel_size")
+        ]
         if not said:
-            return self.ruled_out("no sign of a missing link between the GPUs") if log.begins_at_start else self.not_evaluated()
+            return (
+                self.ruled_out("no sign of a missing link between the GPUs")
+                if log.begins_at_start
+                else self.not_evaluated()
+            )
         share = roofline_share(evidence)
         shown = share is not None and share < LAUNCH_BOUND_SHARE and evidence.tensor_parallel > 1
         severity = Severity.WARNING if shown or evidence.symptom == "throughput" else Severity.INFO
@@ -186,8 +262,20 @@ class TpOverPcie(Cause):
             f"The GPUs exchange data over PCIe or through host memory: every layer waits for two all-reduces.{figure}",
             [evidence.quote(event) for event in said[:3]],
             [
-                *change(evidence, "tensor_parallel_size", "fewer, if the model fits", "less traffic a token", "", evidence.tensor_parallel),
-                Fix("--pipeline-parallel-size", current(evidence, "pipeline_parallel_size"), "instead of tensor parallel", "moves activations once a stage instead of twice a layer"),
+                *change(
+                    evidence,
+                    "tensor_parallel_size",
+                    "fewer, if the model fits",
+                    "less traffic a token",
+                    "",
+                    evidence.tensor_parallel,
+                ),
+                Fix(
+                    "--pipeline-parallel-size",
+                    current(evidence, "pipeline_parallel_size"),
+                    "instead of tensor parallel",
+                    "moves activations once a stage instead of twice a layer",
+                ),
                 Fix("hardware", None, "GPUs joined by NVLink", "where latency matters"),
             ],
         )
@@ -206,7 +294,9 @@ class SlowAttentionBackend(Cause):
         log = evidence.log
         if log is None:
             return self.not_evaluated()
-        missing = [e for e in log.all("fast_kernel_missing") if "sampling" not in e.message and "top-p" not in e.message]
+        missing = [
+            e for e in log.all("fast_kernel_missing") if "sampling" not in e.message and "top-p" not in e.message
+        ]
         hardware = log.all("attention_hardware_fallback")
         if missing:
             return self.finding(
@@ -215,13 +305,29 @@ class SlowAttentionBackend(Cause):
                 "The engine could not use its fast attention kernels and fell back to slower ones.",
                 [evidence.quote(e) for e in missing[:2]],
                 [
-                    Fix("package named in the message", "missing", "install (FlashAttention or FlashInfer)", "then the fast backend is chosen by itself"),
-                    Fix("--attention-backend", current(evidence, "attention_backend"), "the fast one, by name", "the start then fails loudly if it cannot be used"),
+                    Fix(
+                        "package named in the message",
+                        "missing",
+                        "install (FlashAttention or FlashInfer)",
+                        "then the fast backend is chosen by itself",
+                    ),
+                    Fix(
+                        "--attention-backend",
+                        current(evidence, "attention_backend"),
+                        "the fast one, by name",
+                        "the start then fails loudly if it cannot be used",
+                    ),
                 ],
             )
         if hardware:
             severity = Severity.WARNING if evidence.symptom == "throughput" else Severity.INFO
-            return self.finding(severity, 0.5, "This GPU does not support FlashAttention 2; another backend is used. That is normal on it, and slower for long contexts.", [evidence.quote(e) for e in hardware[:2]], [Fix("GPU", None, "compute capability 8.0 or newer", "where long contexts are too slow")])
+            return self.finding(
+                severity,
+                0.5,
+                "This GPU does not support FlashAttention 2; another backend is used. That is normal on it, and slower for long contexts.",
+                [evidence.quote(e) for e in hardware[:2]],
+                [Fix("GPU", None, "compute capability 8.0 or newer", "where long contexts are too slow")],
+            )
         return self.ruled_out("no fallback in the log") if log.begins_at_start else self.not_evaluated()
 
 
@@ -245,14 +351,35 @@ class QuantizationSlowKernel(SignatureCause):
     def fixes(self, events: Sequence[Event], evidence: Evidence) -> Sequence[Fix]:
         """Let the engine choose."""
         text = " ".join(event.message for event in events)
-        method = str(current(evidence, "quantization") or ("awq" if "awq" in text.lower() else "gptq" if "gptq" in text.lower() else ""))
+        method = str(
+            current(evidence, "quantization")
+            or ("awq" if "awq" in text.lower() else "gptq" if "gptq" in text.lower() else "")
+        )
         if method in ("awq", "gptq"):
-            return [Fix("--quantization", method, f"remove, or {method}_marlin", "the engine then converts to the fast kernel by itself")]
-        return [Fix("checkpoint", None, "a format with native kernels on this GPU (FP8 from compute capability 8.9, AWQ or GPTQ with Marlin from 8.0)", "see the message")]
+            return [
+                Fix(
+                    "--quantization",
+                    method,
+                    f"remove, or {method}_marlin",
+                    "the engine then converts to the fast kernel by itself",
+                )
+            ]
+        return [
+            Fix(
+                "checkpoint",
+                None,
+                "a format with native kernels on this GPU (FP8 from compute capability 8.9, AWQ or GPTQ with Marlin from 8.0)",
+                "see the message",
+            )
+        ]
 
 
 class GuidedDecoding(SignatureCause):
-    """Compiling schemas or masking tokens dominates."""
+    """Compiling schemas or masking tokens dominates.
+
+    Named by the log; or by requests that wait although there is room for them: vLLM counts those that wait for a
+    compiled schema as deferred.
+    """
 
     id = "thr_guided_decoding"
     family = "throughput"
@@ -260,6 +387,28 @@ class GuidedDecoding(SignatureCause):
     signatures = ("guided_decoding_slow",)
     severity = Severity.WARNING
     confidence = 0.75
+    consequences = frozenset({"ttft_queueing"})
+
+    def judge(self, evidence: Evidence) -> Judgement:
+        """See the class."""
+        serving = evidence.serving
+        other_reason = evidence.settings.get("kv_transfer_config") or evidence.settings.is_true("enable_lora")
+        if serving and not other_reason and mostly_deferred(serving) and (serving.waiting_mean or 0) >= 1:
+            deferred = (
+                serving.timeline.values("llm_requests_waiting_by_reason", sum, serving.window, reason="deferred")
+                if serving.timeline
+                else []
+            )
+            mean = sum(deferred) / max(len(deferred), 1)
+            text = f"{mean:.1f} requests wait on average although there is room for them (deferred): they wait for their schema to be compiled. {serving.running_mean or 0:.0f} run meanwhile."
+            return self.finding(
+                Severity.WARNING,
+                0.75,
+                text,
+                [evidence.metric("llm_requests_waiting_by_reason", round(mean, 1), "requests", "deferred, mean")],
+                self.fixes([], evidence),
+            )
+        return super().judge(evidence)
 
     def explain(self, events: Sequence[Event], evidence: Evidence) -> str:
         """See the class."""
@@ -269,10 +418,25 @@ class GuidedDecoding(SignatureCause):
         """The fast backend, simpler schemas."""
         fixes: list[Fix] = []
         if evidence.engine in ("", "vllm"):
-            fixes.append(Fix("--structured-outputs-config.backend", None, "xgrammar", "the fastest for JSON schemas that it supports"))
+            fixes.append(
+                Fix(
+                    "--structured-outputs-config.backend",
+                    None,
+                    "xgrammar",
+                    "the fastest for JSON schemas that it supports",
+                )
+            )
         elif evidence.engine == "sglang":
             fixes.append(Fix("--grammar-backend", None, "xgrammar", "the fastest for JSON schemas that it supports"))
-        return [*fixes, Fix("schemas", None, "fewer, simpler, the same text each time", "compiled schemas are cached by their text")]
+        return [
+            *fixes,
+            Fix(
+                "schemas",
+                None,
+                "fewer, simpler, the same text each time",
+                "compiled schemas are cached by their text",
+            ),
+        ]
 
 
 class LoggingOverhead(Cause):
@@ -284,7 +448,7 @@ class LoggingOverhead(Cause):
     needs = ("log: engine output",)
 
     def judge(self, evidence: Evidence) -> Judgement:
-        """What is logged is seen; what it costs is not. So it is a note until throughput is missed."""
+        """What is logged is seen; what it costs is not: a note, unless most of a serving engine's log is debug lines."""
         log = evidence.log
         if log is None:
             return self.not_evaluated()
@@ -292,11 +456,28 @@ class LoggingOverhead(Cause):
         if not debug and not requests:
             return self.ruled_out("neither debug nor request lines in the log")
         events = log.all("debug_logging", "request_logging")[:2]
-        what = " and ".join([*(["debug lines"] if debug else []), *(["a line with the prompt or parameters of each request"] if requests else [])])
-        severity = Severity.WARNING if evidence.symptom == "throughput" else Severity.INFO
-        fixes = [Fix("VLLM_LOGGING_LEVEL", "DEBUG", "INFO", "debug lines are written in the engine's own loop")] if debug else []
+        what = " and ".join(
+            [
+                *(["debug lines"] if debug else []),
+                *(["a line with the prompt or parameters of each request"] if requests else []),
+            ]
+        )
+        heavy = log.lines > 0 and log.count("debug_logging") >= 0.5 * log.lines and evidence.serving is not None
+        severity = Severity.WARNING if heavy or evidence.symptom == "throughput" else Severity.INFO
+        fixes = (
+            [Fix("VLLM_LOGGING_LEVEL", "DEBUG", "INFO", "debug lines are written in the engine's own loop")]
+            if debug
+            else []
+        )
         if requests and evidence.engine in ("", "vllm"):
-            fixes.append(Fix("--enable-log-requests", evidence.settings.get("enable_log_requests"), "remove (before 0.10: add --disable-log-requests)", "prompts also do not belong into logs"))
+            fixes.append(
+                Fix(
+                    "--enable-log-requests",
+                    evidence.settings.get("enable_log_requests"),
+                    "remove (before 0.10: add --disable-log-requests)",
+                    "prompts also do not belong into logs",
+                )
+            )
         return self.finding(severity, 0.55, f"The log holds {what}.", [evidence.quote(e) for e in events], fixes)
 
 
@@ -314,32 +495,65 @@ class GpuThrottled(Cause):
         """Harmful throttle reasons for much of the window, and for a power cap a real loss of clock."""
         said = evidence.log.all("gpu_throttled") if evidence.log else []
         if said:
-            return self._holds(evidence, 0.8, "The log reports that the GPU's clocks are held down.", [evidence.quote(e) for e in said[:2]])
+            return self._holds(
+                evidence,
+                0.8,
+                "The log reports that the GPU's clocks are held down.",
+                [evidence.quote(e) for e in said[:2]],
+            )
         found = evidence.throttled_share()
         if found is None:
             return self.not_evaluated()
         share, reasons = found
         if share < self.min_share:
-            return self.ruled_out("clocks are not held down" if share == 0 else f"throttled in {share:.0%} of the samples only")
+            return self.ruled_out(
+                "clocks are not held down" if share == 0 else f"throttled in {share:.0%} of the samples only"
+            )
         loss = self._clock_loss(evidence)
         hot = any("thermal" in reason or "brake" in reason or "slowdown" in reason for reason in reasons)
         if not hot and (loss is None or loss < self.min_clock_loss):
             return self.ruled_out(f"the power cap is reached, the clock loses {loss or 0:.0%}")
         text = f"In {share:.0%} of the samples the GPU was throttled ({', '.join(reasons)}){f'; the SM clock is {loss:.0%} below its highest' if loss else ''}."
-        return self._holds(evidence, 0.85, text, [evidence.metric("DCGM_FI_DEV_CLOCK_THROTTLE_REASONS", round(share, 2), "ratio", ", ".join(reasons))])
+        return self._holds(
+            evidence,
+            0.85,
+            text,
+            [evidence.metric("DCGM_FI_DEV_CLOCK_THROTTLE_REASONS", round(share, 2), "ratio", ", ".join(reasons))],
+        )
 
     @staticmethod
     def _clock_loss(evidence: Evidence) -> float | None:
         if evidence.metrics is None:
             return None
         everything = evidence.metrics.timeline.values("DCGM_FI_DEV_SM_CLOCK", max)
-        inside = evidence.metrics.timeline.values("DCGM_FI_DEV_SM_CLOCK", min, evidence.serving.window if evidence.serving else None)
+        inside = evidence.metrics.timeline.values(
+            "DCGM_FI_DEV_SM_CLOCK", min, evidence.serving.window if evidence.serving else None
+        )
         if not inside or not max(everything):
             return None
         return 1 - (sum(inside) / len(inside)) / max(everything)
 
     def _holds(self, evidence: Evidence, sure: float, text: str, proof: list[EvidenceItem]) -> Judgement:
-        return self.finding(Severity.WARNING, sure, text, proof, [Fix("power limit", None, "nvidia-smi -q -d POWER,CLOCK,PERFORMANCE shows the limit and the reason", "a limit below the card's own is a setting of the node"), Fix("cooling", None, "airflow, inlet temperature, dust", "thermal slowdown is no engine problem")])
+        return self.finding(
+            Severity.WARNING,
+            sure,
+            text,
+            proof,
+            [
+                Fix(
+                    "power limit",
+                    None,
+                    "nvidia-smi -q -d POWER,CLOCK,PERFORMANCE shows the limit and the reason",
+                    "a limit below the card's own is a setting of the node",
+                ),
+                Fix(
+                    "cooling",
+                    None,
+                    "airflow, inlet temperature, dust",
+                    "thermal slowdown is no engine problem",
+                ),
+            ],
+        )
 
 
 class ModelLoadingSlow(Cause):
@@ -360,20 +574,58 @@ class ModelLoadingSlow(Cause):
             return self.not_evaluated()
         gave_up = log.all("startup_timeout")
         if gave_up:
-            return self.finding(Severity.CRITICAL, 0.8, "The front end stopped waiting for the engine to start; slow loading of weights is the usual reason.", [evidence.quote(gave_up[0])], [Fix("VLLM_ENGINE_READY_TIMEOUT_S", gave_up[0].fields.get("seconds"), "longer", "until loading is faster"), *self._fixes()])
-        timed = [(event, seconds) for event in log.all("model_loading_time") for seconds in [self._seconds(event)] if seconds >= self.slow_seconds]
+            return self.finding(
+                Severity.CRITICAL,
+                0.8,
+                "The front end stopped waiting for the engine to start; slow loading of weights is the usual reason.",
+                [evidence.quote(gave_up[0])],
+                [
+                    Fix(
+                        "VLLM_ENGINE_READY_TIMEOUT_S",
+                        gave_up[0].fields.get("seconds"),
+                        "longer",
+                        "until loading is faster",
+                    ),
+                    *self._fixes(),
+                ],
+            )
+        timed = [
+            (event, seconds)
+            for event in log.all("model_loading_time")
+            for seconds in [self._seconds(event)]
+            if seconds >= self.slow_seconds
+        ]
         if timed:
             event, seconds = max(timed, key=lambda pair: pair[1])
             rate = self._rate(event, seconds, evidence)
-            return self.finding(Severity.WARNING, 0.85, f"Loading took {seconds:.0f} s{f' ({rate:.2f} GiB/s)' if rate else ''}.", [evidence.quote(event)], self._fixes())
+            return self.finding(
+                Severity.WARNING,
+                0.85,
+                f"Loading took {seconds:.0f} s{f' ({rate:.2f} GiB/s)' if rate else ''}.",
+                [evidence.quote(event)],
+                self._fixes(),
+            )
         waits = log.count("waiting_for_shards")
         if waits >= self.slow_shard_notices:
-            return self.finding(Severity.WARNING, 0.6, f"The launcher reported {waits} times that it waits for a shard.", [evidence.quote(e) for e in log.all("waiting_for_shards")[-1:]], self._fixes())
-        return self.ruled_out("loading was quick") if log.has("model_loading_time", "weights_memory") else self.not_evaluated()
+            return self.finding(
+                Severity.WARNING,
+                0.6,
+                f"The launcher reported {waits} times that it waits for a shard.",
+                [evidence.quote(e) for e in log.all("waiting_for_shards")[-1:]],
+                self._fixes(),
+            )
+        return (
+            self.ruled_out("loading was quick")
+            if log.has("model_loading_time", "weights_memory")
+            else self.not_evaluated()
+        )
 
     @staticmethod
     def _seconds(event: Event) -> float:
-        return max((value for name in ("load", "download", "model", "sglang") if (value := event.number(name)) is not None), default=0.0)
+        return max(
+            (value for name in ("load", "download", "model", "sglang") if (value := event.number(name)) is not None),
+            default=0.0,
+        )
 
     @staticmethod
     def _rate(event: Event, seconds: float, evidence: Evidence) -> float | None:
@@ -383,8 +635,18 @@ class ModelLoadingSlow(Cause):
     @staticmethod
     def _fixes() -> list[Fix]:
         return [
-            Fix("weights", None, "on local NVMe, or cached on the node before the pod starts", "network storage is the usual bottleneck"),
-            Fix("--load-format", None, "runai_streamer or fastsafetensors", "reads several files at once, straight to the GPU"),
+            Fix(
+                "weights",
+                None,
+                "on local NVMe, or cached on the node before the pod starts",
+                "network storage is the usual bottleneck",
+            ),
+            Fix(
+                "--load-format",
+                None,
+                "runai_streamer or fastsafetensors",
+                "reads several files at once, straight to the GPU",
+            ),
         ]
 
 
@@ -407,27 +669,63 @@ class SpecDecodeLowAcceptance(Cause):
             ratio = accepted / drafted
             if ratio >= self.low_ratio:
                 return self.ruled_out(f"{ratio:.0%} of the drafted tokens are accepted")
-            proof = [evidence.metric("llm_spec_decode_draft_tokens_total", drafted, "increase", "drafted"), evidence.metric("llm_spec_decode_accepted_tokens_total", accepted, "increase", "accepted")]
-            return self._holds(evidence, ratio, 0.95, f"{accepted:.0f} of {drafted:.0f} drafted tokens were accepted ({ratio:.1%}).", proof)
+            proof = [
+                evidence.metric("llm_spec_decode_draft_tokens_total", drafted, "increase", "drafted"),
+                evidence.metric("llm_spec_decode_accepted_tokens_total", accepted, "increase", "accepted"),
+            ]
+            return self._holds(
+                evidence,
+                ratio,
+                0.95,
+                f"{accepted:.0f} of {drafted:.0f} drafted tokens were accepted ({ratio:.1%}).",
+                proof,
+            )
         return self._by_lines(evidence)
 
     def _by_lines(self, evidence: Evidence) -> Judgement:
         events = evidence.log.all("spec_decode_stats") if evidence.log else []
         ratios = [ratio for event in events if (ratio := acceptance(event)) is not None]
         if not ratios:
-            return self.ruled_out("speculative decoding is off") if evidence.log and evidence.log.begins_at_start and not events else self.not_evaluated()
+            return (
+                self.ruled_out("speculative decoding is off")
+                if evidence.log and evidence.log.begins_at_start and not events
+                else self.not_evaluated()
+            )
         mean = sum(ratios) / len(ratios)
         if mean >= self.low_ratio:
             return self.ruled_out(f"{mean:.0%} of the drafted tokens are accepted")
-        return self._holds(evidence, mean, 0.9, f"The engine reports a draft acceptance of {mean:.1%} on average.", [evidence.quote(e) for e in events[-2:]])
+        return self._holds(
+            evidence,
+            mean,
+            0.9,
+            f"The engine reports a draft acceptance of {mean:.1%} on average.",
+            [evidence.quote(e) for e in events[-2:]],
+        )
 
-    def _holds(self, evidence: Evidence, ratio: float, sure: float, text: str, proof: Sequence[EvidenceItem]) -> Judgement:
+    def _holds(
+        self, evidence: Evidence, ratio: float, sure: float, text: str, proof: Sequence[EvidenceItem]
+    ) -> Judgement:
         tokens = draft_length(evidence)
         fixes = []
         if tokens and tokens > 1:
-            fixes.append(Fix("num_speculative_tokens", tokens, 1 if ratio < 0.1 else max(1, tokens // 2), "later positions are rejected most", "fewer tokens are computed in vain"))
+            fixes.append(
+                Fix(
+                    "num_speculative_tokens",
+                    tokens,
+                    1 if ratio < 0.1 else max(1, tokens // 2),
+                    "later positions are rejected most",
+                    "fewer tokens are computed in vain",
+                )
+            )
         name = "--speculative-algorithm" if evidence.engine == "sglang" else "--speculative-config"
-        fixes.append(Fix(name, evidence.settings.get("speculative_config"), "remove, or a drafter made for this model", f"at {ratio:.0%} every verified step pays for drafts that are thrown away"))
+        fixes.append(
+            Fix(
+                name,
+                evidence.settings.get("speculative_config"),
+                "remove, or a drafter made for this model",
+                f"at {ratio:.0%} every verified step pays for drafts that are thrown away",
+            )
+        )
         return self.finding(Severity.WARNING, sure, text, proof, fixes)
 
 

@@ -1,0 +1,1 @@
+"""Log bytes -> lines that mean something -> facts."""

@@ -62,9 +62,7 @@ class LogFacts:
     @cached_property
     def statistics(self) -> tuple[LogStats, ...]:
         """The periodic statistics lines."""
-        return read_statistics(
-            self.events.get("vllm_stats", ()), self.all("sglang_decode", "sglang_prefill")
-        )
+        return read_statistics(self.events.get("vllm_stats", ()), self.all("sglang_decode", "sglang_prefill"))
 
     @cached_property
     def settings(self) -> Settings:
@@ -78,7 +76,13 @@ class LogFacts:
     @cached_property
     def engine(self) -> str:
         """The engine's name by its own lines; "" where none says. Triton goes before what it may embed."""
-        order = sorted(_ENGINES, key=lambda name: (-min(self.count(f"engine_{name}"), 1), name == "vllm" and self.has("engine_triton")))
+        order = sorted(
+            _ENGINES,
+            key=lambda name: (
+                -min(self.count(f"engine_{name}"), 1),
+                name == "vllm" and self.has("engine_triton"),
+            ),
+        )
         return order[0] if self.has(f"engine_{order[0]}") else ""
 
     @cached_property
@@ -97,10 +101,16 @@ class LogFacts:
             kv_gib=self._number("kv_memory", "gib"),
             kv_tokens=self._kv_tokens(),
             kv_tokens_profiled=self._profiled_tokens(),
-            total_gib=self._first_number(("free_memory_below_target", "total"), ("free_memory_hint", "total"), ("memory_profile", "total")),
+            total_gib=self._first_number(
+                ("free_memory_below_target", "total"),
+                ("free_memory_hint", "total"),
+                ("memory_profile", "total"),
+            ),
             free_gib=self._first_number(("free_memory_below_target", "free"), ("free_memory_hint", "free")),
             utilization=self._first_number(
-                ("free_memory_below_target", "utilization"), ("free_memory_hint", "utilization"), ("memory_profile", "utilization")
+                ("free_memory_below_target", "utilization"),
+                ("free_memory_hint", "utilization"),
+                ("memory_profile", "utilization"),
             ),
         )
 
@@ -150,14 +160,30 @@ class LogFacts:
         if self.came_after(event, "ready") is not None:
             return True
         return any(
-            line.event.file == event.file and line.event.offset > event.offset and (line.generation_tokens_per_second or 0) > 0
+            line.event.file == event.file
+            and line.event.offset > event.offset
+            and (line.generation_tokens_per_second or 0) > 0
             for line in self.statistics
         )
 
+    def survived(self, event: Event) -> bool:
+        """True where the same start of the engine went on to serve: the event was a notice, not a failure."""
+        ready = self.came_after(event, "ready")
+        start = self.came_after(event, "engine_start", "engine_args")
+        if ready is not None:
+            return start is None or ready.offset < start.offset
+        return self.served_after(event) and start is None
+
     def was_ready_before(self, event: Event) -> bool:
         """True where the engine served before the event: ready, statistics or answered requests."""
-        marks: Iterable[Event] = (*self.all("ready", "served_request"), *(line.event for line in self.statistics))
-        start = max((e.offset for e in self.all("engine_start") if e.file == event.file and e.offset < event.offset), default=-1)
+        marks: Iterable[Event] = (
+            *self.all("ready", "served_request"),
+            *(line.event for line in self.statistics),
+        )
+        start = max(
+            (e.offset for e in self.all("engine_start") if e.file == event.file and e.offset < event.offset),
+            default=-1,
+        )
         return any(mark.file == event.file and start < mark.offset < event.offset for mark in marks)
 
     @cached_property

@@ -27,7 +27,8 @@ _TRANSPORT = re.compile(
 )
 _PROCESS = re.compile(r"^(?:\((?P<name>[\w.:/-]+?),?\s+pid=(?P<pid>\d+)[^)]*\)|\[(?P<rank>rank\d+)\]:)\s?")
 _VLLM = re.compile(
-    r"^(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL)\s+(?P<month>\d\d)-(?P<day>\d\d)\s(?P<clock>\d\d:\d\d:\d\d)(?:\.\d+)?\s"
+    r"^(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL)\s+(?P<month>\d\d)-(?P<day>\d\d)\s"
+    r"(?P<clock>\d\d:\d\d:\d\d)(?:\.\d+)?\s"
     r"\[?(?P<where>[\w./-]+:\d+)\]\s?"
 )
 _LEVEL = re.compile(r"^(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL):?\s+(?:\[(?P<where>[\w./-]+:\d+)\]\s)?")
@@ -94,19 +95,29 @@ def _parse_logger(text: str, transport_time: float | None) -> Line:
     match = _SGLANG.match(rest)
     if match:
         return Line(
-            rest[match.end() :], text, "", match.group("rank").strip() or process, "", _iso_seconds(match.group("iso"))
+            rest[match.end() :],
+            text,
+            "",
+            match.group("rank").strip() or process,
+            "",
+            _iso_seconds(match.group("iso")),
         )
     match = _LLAMA.match(rest)
     if match:
         letter = match.group("letter") or match.group("plain")
-        seconds = None
+        seconds: float | None = None
         if match.group("m"):
             seconds = int(match.group("m")) * 60 + int(match.group("s")) + int(match.group("ms")) / 1000
         return Line(rest[match.end() :], text, _LETTER[letter], process, "", seconds)
     match = _LEVEL.match(rest)
     if match:
         return Line(
-            rest[match.end() :], text, match.group("level"), process, match.group("where") or "", transport_time
+            rest[match.end() :],
+            text,
+            match.group("level"),
+            process,
+            match.group("where") or "",
+            transport_time,
         )
     return Line(rest, text, "", process, "", transport_time)
 

@@ -19,6 +19,16 @@ SERIES_KEPT = 1200
 SERIES_RECENT = 300
 
 
+class _Room(NamedTuple):
+    """How many of the first and of the last places are kept."""
+
+    first: int
+    recent: int
+
+
+_ALL_ROOM = _Room(RARE_KEPT // 2, RARE_KEPT // 2)
+
+
 class Kept(NamedTuple):
     """A place with its text. `line` counts newlines from the start of stripe `stripe`."""
 
@@ -43,8 +53,7 @@ class Keeper:
         self._first: dict[str, list[Kept]] = {}
         self._recent: dict[str, deque[Kept]] = {}
         self._thinned: dict[str, _Thinned] = {}
-        self.closed: Set[str] = frozenset()
-        """Signatures of which only the count is wanted."""
+        self._room: Mapping[str, _Room] = {}
 
     @property
     def marks(self) -> Set[str]:
@@ -71,8 +80,6 @@ class Keeper:
 
     def _wanted(self, identity: str, begins: list[int], base: int) -> Iterable[int]:
         """Of a window's places those that may stay, in order: `_add` then drops what does not."""
-        if identity in self.closed:
-            return ()
         keep = self._signatures[identity].keep
         if keep is Keep.MARK:
             return begins[:1]
@@ -80,8 +87,11 @@ class Keeper:
             shift = self._thinned[identity].shift if identity in self._thinned else 0
             older = {(base + begin) >> shift: begin for begin in reversed(begins[:-SERIES_RECENT])}
             return [*reversed(older.values()), *begins[-SERIES_RECENT:]]
-        room = RARE_KEPT // 2 - len(self._first.get(identity, ()))
-        return begins if room + RARE_KEPT // 2 >= len(begins) else [*begins[:room], *begins[-RARE_KEPT // 2 :]]
+        room = self._room.get(identity, _ALL_ROOM)
+        first = room.first - len(self._first.get(identity, ()))
+        if len(begins) <= first + room.recent:
+            return begins
+        return [*begins[:first], *begins[len(begins) - room.recent :]]
 
     def _add(self, identity: str, kept: Kept) -> None:
         keep = self._signatures[identity].keep
@@ -93,19 +103,25 @@ class Keeper:
             if len(recent) > SERIES_RECENT:
                 self._thinned.setdefault(identity, _Thinned()).add(recent.popleft())
         else:
+            room = self._room.get(identity, _ALL_ROOM)
             first = self._first.setdefault(identity, [])
-            if len(first) < RARE_KEPT // 2:
+            if len(first) < room.first:
                 first.append(kept)
             else:
-                self._recent.setdefault(identity, deque(maxlen=RARE_KEPT // 2)).append(kept)
+                self._recent.setdefault(identity, deque(maxlen=room.recent)).append(kept)
 
-    def closed_by(self, later: Keeper) -> Set[str]:
-        """Signatures of which nothing between this keeper's text and `later`'s can stay: both have all they keep."""
-        return {
-            identity
-            for identity, first in self._first.items()
-            if len(first) == RARE_KEPT // 2 == len(later._first.get(identity, ()))
+    def between(self, later: Keeper) -> Keeper:
+        """A keeper for text between this one's and `later`'s: with room for what the three, merged, will hold."""
+        keeper = Keeper(self._signatures)
+        keeper._room = {
+            identity: _Room(
+                _ALL_ROOM.first - len(self._first.get(identity, ())),
+                _ALL_ROOM.recent - len(later._first.get(identity, ())),
+            )
+            for identity in {*self._first, *later._first}
+            if self._signatures[identity].keep in (Keep.RARE, Keep.FACT)
         }
+        return keeper
 
     def all(self) -> dict[str, list[Kept]]:
         """Everything kept, by signature, in file order."""

@@ -7,6 +7,7 @@ literals, and an expression then looks at the few places where one of its own st
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from re import _constants as sre  # type: ignore[attr-defined]
 from re import _parser as sre_parser  # type: ignore[attr-defined]
@@ -15,33 +16,305 @@ from typing import Any
 _MOST_LITERALS = 24
 _SHORTEST = 3
 _GOOD_SCORE = 8.0
+_NOTHING = frozenset({""})
 
 # Words that stand in many lines of the recorded logs: text made of them alone selects little.
 _COMMON_WORDS = frozenset(
-    """
-    a access added address after already an and api api_server are args as at attribute available backend
-    batch be but by cache call can cannot capability capture capturing chat chunked client code compilation
-    compile compiled compiling config connect connection context core could cpu cuda cudagraph cudagraphs
-    deepgemm default device disabled disabling does dtype during eager enable enabled encountered
-    enforce engine error errors exceeded exceeds exception exceptions execute executing exit expected failed
-    false file files for found from full fused generate generated generating generation gpu graph graphs has
-    hat have hit host http http_server https hunked id images in include increase inductor infer info init
-    initialized initializing input inputs installed instance instead invalid is it kernel key kv last latest
-    launch launched len levelname lib library libs like limit line load loaded loading loads local log logs
-    long main match max max_num_batched_tokens memory message method methods mode model models more most
-    must name need no non none not null object of off on only open operation or order out output outputs
-    path per performance pid please port post prefill prefix priority process processing prompt prompts
-    pytorch quantization queue rank rate ready receive received recent release render request requested
-    requests required requires reset response responses result return root route row run running safe same
-    see self send served server set setting shape shard shared should size sizes skip slot small specified
-    start started starting state stop stream success support supported supports task template text than that
-    the there this time timeout to token tokenizer tokens too took torch total triton true try type unknown
-    up update usage use used using valid value values version via vllm waiting warmup warn warning warnings
-    was weight weights when will with worker workers you your
-    """.split()
+    [
+        "a",
+        "access",
+        "added",
+        "address",
+        "after",
+        "already",
+        "an",
+        "and",
+        "api",
+        "api_server",
+        "are",
+        "args",
+        "as",
+        "at",
+        "attribute",
+        "available",
+        "backend",
+        "batch",
+        "be",
+        "but",
+        "by",
+        "cache",
+        "call",
+        "can",
+        "cannot",
+        "capability",
+        "capture",
+        "capturing",
+        "chat",
+        "chunked",
+        "client",
+        "code",
+        "compilation",
+        "compile",
+        "compiled",
+        "compiling",
+        "config",
+        "connect",
+        "connection",
+        "context",
+        "core",
+        "could",
+        "cpu",
+        "cuda",
+        "cudagraph",
+        "cudagraphs",
+        "deepgemm",
+        "default",
+        "device",
+        "disabled",
+        "disabling",
+        "does",
+        "dtype",
+        "during",
+        "eager",
+        "enable",
+        "enabled",
+        "encountered",
+        "enforce",
+        "engine",
+        "error",
+        "errors",
+        "exceeded",
+        "exceeds",
+        "exception",
+        "exceptions",
+        "execute",
+        "executing",
+        "exit",
+        "expected",
+        "failed",
+        "false",
+        "file",
+        "files",
+        "for",
+        "found",
+        "from",
+        "full",
+        "fused",
+        "generate",
+        "generated",
+        "generating",
+        "generation",
+        "gpu",
+        "graph",
+        "graphs",
+        "has",
+        "hat",
+        "have",
+        "hit",
+        "host",
+        "http",
+        "http_server",
+        "https",
+        "hunked",
+        "id",
+        "images",
+        "in",
+        "include",
+        "increase",
+        "inductor",
+        "infer",
+        "info",
+        "init",
+        "initialized",
+        "initializing",
+        "input",
+        "inputs",
+        "installed",
+        "instance",
+        "instead",
+        "invalid",
+        "is",
+        "it",
+        "kernel",
+        "key",
+        "kv",
+        "last",
+        "latest",
+        "launch",
+        "launched",
+        "len",
+        "levelname",
+        "lib",
+        "library",
+        "libs",
+        "like",
+        "limit",
+        "line",
+        "load",
+        "loaded",
+        "loading",
+        "loads",
+        "local",
+        "log",
+        "logs",
+        "long",
+        "main",
+        "match",
+        "max",
+        "max_num_batched_tokens",
+        "memory",
+        "message",
+        "method",
+        "methods",
+        "mode",
+        "model",
+        "models",
+        "more",
+        "most",
+        "must",
+        "name",
+        "need",
+        "no",
+        "non",
+        "none",
+        "not",
+        "null",
+        "object",
+        "of",
+        "off",
+        "on",
+        "only",
+        "open",
+        "operation",
+        "or",
+        "order",
+        "out",
+        "output",
+        "outputs",
+        "path",
+        "per",
+        "performance",
+        "pid",
+        "please",
+        "port",
+        "post",
+        "prefill",
+        "prefix",
+        "priority",
+        "process",
+        "processing",
+        "prompt",
+        "prompts",
+        "pytorch",
+        "quantization",
+        "queue",
+        "rank",
+        "rate",
+        "ready",
+        "receive",
+        "received",
+        "recent",
+        "release",
+        "render",
+        "request",
+        "requested",
+        "requests",
+        "required",
+        "requires",
+        "reset",
+        "response",
+        "responses",
+        "result",
+        "return",
+        "root",
+        "route",
+        "row",
+        "run",
+        "running",
+        "safe",
+        "same",
+        "see",
+        "self",
+        "send",
+        "served",
+        "server",
+        "set",
+        "setting",
+        "shape",
+        "shard",
+        "shared",
+        "should",
+        "size",
+        "sizes",
+        "skip",
+        "slot",
+        "small",
+        "specified",
+        "start",
+        "started",
+        "starting",
+        "state",
+        "stop",
+        "stream",
+        "success",
+        "support",
+        "supported",
+        "supports",
+        "task",
+        "template",
+        "text",
+        "than",
+        "that",
+        "the",
+        "there",
+        "this",
+        "time",
+        "timeout",
+        "to",
+        "token",
+        "tokenizer",
+        "tokens",
+        "too",
+        "took",
+        "torch",
+        "total",
+        "triton",
+        "true",
+        "try",
+        "type",
+        "unknown",
+        "up",
+        "update",
+        "usage",
+        "use",
+        "used",
+        "using",
+        "valid",
+        "value",
+        "values",
+        "version",
+        "via",
+        "vllm",
+        "waiting",
+        "warmup",
+        "warn",
+        "warning",
+        "warnings",
+        "was",
+        "weight",
+        "weights",
+        "when",
+        "will",
+        "with",
+        "worker",
+        "workers",
+        "you",
+        "your",
+    ]
 )
 _WORD = re.compile(r"[a-z0-9_]+")
 _PLAIN = re.compile(r"(?:[^\\.^$*+?{}\[\]|()]|\\[^\w\s])+")
+_FLAGS = re.compile(r"\(\?[aiLmsux-]")
 _ESCAPE = re.compile(r"\\(.)")
 _TOKEN = re.compile(
     r"""(?P<group>\[\^?\]?(?:\\.|[^\]\\])*\]             # a set
@@ -84,11 +357,13 @@ def plain_text(expression: str) -> str | None:
 
 
 def required_literals(expression: str) -> frozenset[str]:
-    """Lower-case literals of which at least one stands, in whatever case, in every text that `expression` matches.
+    """Literals of which at least one stands in every text that `expression` matches.
 
-    Raises ValueError where the expression has no fixed text of at least three characters: such an expression would
-    have to look at every line.
+    Raises ValueError where the expression has no fixed text of at least three characters (it would have to look at
+    every line), and where it sets flags: a signature says for itself whether case matters.
     """
+    if _FLAGS.search(expression):
+        raise ValueError(f"flags in {expression!r}")
     best = _best_run(expression) or _best(list(sre_parser.parse(expression)))
     if best is None or min(len(text) for text in best) < _SHORTEST:
         raise ValueError(f"no fixed text in {expression!r}")
@@ -100,15 +375,10 @@ def compile_bytes(expression: str, *, caseless: bool = False) -> re.Pattern[byte
     return re.compile(expression.encode("utf-8"), re.MULTILINE | (re.IGNORECASE if caseless else 0))
 
 
-def _lower(text: str) -> str:
-    """Lower case of the ASCII letters alone: the multi-pattern engine folds no others."""
-    return text.lower() if text.isascii() else "".join(c.lower() if c.isascii() else c for c in text)
-
-
 @lru_cache(maxsize=4096)
 def _rarity(text: str) -> float:
     """How well a text selects lines: its characters, those of numbers, of common words and between words at a quarter."""
-    rare = sum(len(word) for word in _WORD.findall(text) if word not in _COMMON_WORDS and not word.isdigit())
+    rare = sum(len(word) for word in _WORD.findall(text.lower()) if word not in _COMMON_WORDS and not word.isdigit())
     return min(rare + (len(text) - rare) / 4, 20.0)
 
 
@@ -135,37 +405,53 @@ def _best_run(expression: str) -> frozenset[str] | None:
             runs.append("")
         else:
             runs.append("")
-    best = max(map(_lower, runs), key=_rarity)
+    best = max(runs, key=_rarity)
     return frozenset({best}) if len(best) >= _SHORTEST and _rarity(best) >= _GOOD_SCORE else None
 
 
 def _best(nodes: list[Any]) -> frozenset[str] | None:
     """The best of the sets of texts of which every match of the sequence holds one."""
     candidates: list[frozenset[str]] = []
-    run = frozenset({""})
-    for node in nodes:
-        exact = _exact_of(node)
+    run = _NOTHING
+    for exact, node in _stretches(nodes):
         if exact is not None and len(run) * len(exact) <= _MOST_LITERALS:
-            run = frozenset(head + tail for head in run for tail in exact)
+            run = _joined(run, exact)
             continue
         candidates.append(run)
-        run = frozenset({""}) if exact is None else exact
-        inner = _inside(node)
+        run = exact or _NOTHING
+        inner = _inside(node) if node is not None else None
         if inner is not None:
             candidates.append(inner)
     candidates.append(run)
     return max((found for found in candidates if "" not in found), key=_score, default=None)
 
 
+def _stretches(nodes: list[Any]) -> Iterator[tuple[frozenset[str] | None, Any]]:
+    """The sequence with neighbouring characters as one text: every text of a part, where known, and the part."""
+    text = ""
+    for node in nodes:
+        if node[0] is sre.LITERAL:
+            text += chr(node[1])
+            continue
+        if text:
+            yield frozenset({text}), None
+            text = ""
+        yield _exact_of(node), node
+    if text:
+        yield frozenset({text}), None
+
+
+def _joined(heads: frozenset[str], tails: frozenset[str]) -> frozenset[str]:
+    return frozenset(head + tail for head in heads for tail in tails)
+
+
 def _exact_of(node: Any) -> frozenset[str] | None:
     """Every text that the node can match, where these are few and fixed."""
     operator, argument = node
-    if operator is sre.LITERAL:
-        return frozenset({_lower(chr(argument))})
     if operator is sre.AT:
-        return frozenset({""})
+        return _NOTHING
     if operator is sre.IN:
-        letters = frozenset(_lower(chr(value)) for kind, value in argument if kind is sre.LITERAL)
+        letters = frozenset(chr(value) for kind, value in argument if kind is sre.LITERAL)
         return letters if all(kind is sre.LITERAL for kind, _ in argument) else None
     if operator is sre.SUBPATTERN:
         return _exact(list(argument[3]))
@@ -173,17 +459,16 @@ def _exact_of(node: Any) -> frozenset[str] | None:
         parts = [_exact(list(branch)) for branch in argument[1]]
         return _union(parts)
     if operator is sre.MAX_REPEAT and argument[:2] == (0, 1):
-        return _union([frozenset({""}), _exact(list(argument[2]))])
+        return _union([_NOTHING, _exact(list(argument[2]))])
     return None
 
 
 def _exact(nodes: list[Any]) -> frozenset[str] | None:
-    texts = frozenset({""})
-    for node in nodes:
-        found = _exact_of(node)
-        if found is None or len(found) * len(texts) > _MOST_LITERALS:
+    texts = _NOTHING
+    for exact, _ in _stretches(nodes):
+        if exact is None or len(exact) * len(texts) > _MOST_LITERALS:
             return None
-        texts = frozenset(head + tail for head in texts for tail in found)
+        texts = _joined(texts, exact)
     return texts
 
 

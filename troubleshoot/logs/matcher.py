@@ -36,8 +36,9 @@ class _Wording(NamedTuple):
 
 class _Literal(NamedTuple):
     text: str
+    is_caseless: bool
     is_exact: bool
-    """Found as it is, and then nothing is left to confirm. Otherwise found in any case."""
+    """Nothing is left to confirm where it stands."""
 
 
 class Matcher:
@@ -70,7 +71,7 @@ class Matcher:
             expressions.append(literal.text.encode())
             ids.append(index)
             flags.append(
-                (0 if literal.is_exact else hyperscan.HS_FLAG_CASELESS)
+                (hyperscan.HS_FLAG_CASELESS if literal.is_caseless else 0)
                 | (hyperscan.HS_FLAG_SINGLEMATCH if once else 0)
             )
         database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
@@ -96,12 +97,12 @@ def _branches(signature: Signature) -> Iterator[str]:
 
 
 def _literals_of(find: str, *, caseless: bool) -> Iterator[_Literal]:
-    text = None if caseless else plain_text(find)
+    text = plain_text(find)
     if text is not None:
-        yield _Literal(text, is_exact=True)
+        yield _Literal(text, caseless, is_exact=True)
         return
     for literal in required_literals(find):
-        yield _Literal(literal, is_exact=False)
+        yield _Literal(literal, caseless, is_exact=False)
 
 
 class Scanner:
@@ -166,24 +167,25 @@ def _begins(window: Window, ends: Sequence[int]) -> list[int]:
 
 
 def _confirm(
-    window: Window, expression: re.Pattern[bytes] | None, begins: Sequence[int], ends: Sequence[int], pieces: Pieces
+    window: Window,
+    expression: re.Pattern[bytes] | None,
+    begins: Sequence[int],
+    ends: Sequence[int],
+    pieces: Pieces,
 ) -> None:
     """Add the pieces in which the expression stands at one of the places."""
     places = zip(begins, ends, strict=True)
-    if expression is None:
-        confirmed = places
-    elif len(ends) > FLOOD and all(
-        _stands(window, expression, begins[index], ends[index]) for index in _spread(len(ends), FLOOD)
+    if expression is None or (
+        len(ends) > FLOOD
+        and all(_stands(window, expression, begins[index], ends[index]) for index in _spread(len(ends), FLOOD))
     ):
-        confirmed = places
-    else:
-        confirmed = (
-            place
-            for place in places
-            if pieces.get(place[0], place[1] + 1) > place[1] and _stands(window, expression, *place)
-        )
-    for begin, end in confirmed:
-        if pieces.get(begin, end + 1) > end:
+        for begin, end in places:
+            if pieces.setdefault(begin, end) > end:
+                pieces[begin] = end
+        return
+    for begin, end in places:
+        known = pieces.get(begin)
+        if (known is None or known > end) and _stands(window, expression, begin, end):
             pieces[begin] = end
 
 

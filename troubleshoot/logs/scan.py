@@ -8,7 +8,7 @@ engine and was seen is no longer searched for.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -37,11 +37,10 @@ class ByteSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a log is divided. `detailed_stripes` at each end of a file are looked at in full."""
+    """How a log is divided. The first and the last stripe of a file are looked at in full."""
 
     block_bytes: int = BLOCK_BYTES
     stripe_bytes: int = 4 << 20
-    detailed_stripes: int = 2
     striped_from_bytes: int = 24 << 20
     workers: int = 4
 
@@ -130,8 +129,8 @@ _State = tuple[KeeperState, dict[int, tuple[int, int, bytes]]]
 class _Read:
     """What has been read: what was kept of it, and the stripes that are done."""
 
-    def __init__(self, signatures: Mapping[str, Signature]) -> None:
-        self.keeper = Keeper(signatures)
+    def __init__(self, keeper: Keeper) -> None:
+        self.keeper = keeper
         self.stripes: dict[int, _Stripe] = {}
 
     def state(self) -> _State:
@@ -179,7 +178,7 @@ class _Reading:
 
     def stream(self, source: ByteSource) -> _Read:
         """Read from the beginning to the end, in this process."""
-        read = _Read(self.signatures)
+        read = _Read(Keeper(self.signatures))
 
         def fill(view: memoryview, _offset: int) -> int:
             try:
@@ -211,29 +210,25 @@ class _Reading:
     def _stripes(self, source: ByteSource) -> _Read:
         size, descriptor = source.size_bytes or 0, source.seekable_fd
         assert descriptor is not None  # noqa: S101
-        stripe_bytes = max(self.plan.stripe_bytes, -(-size // MOST_TASKS))
-        number = -(-size // stripe_bytes)
-        search = _StripeSearch(descriptor, stripe_bytes, number, self.plan.block_bytes)
-        head, tail = _Read(self.signatures), _Read(self.signatures)
+        number = min(max(3, -(-size // self.plan.stripe_bytes)), MOST_TASKS)
+        search = _StripeSearch(descriptor, -(-size // number), number, self.plan.block_bytes)
+        head, tail = _Read(Keeper(self.signatures)), _Read(Keeper(self.signatures))
         in_full = self.matcher.scanner()
-        middle = range(min(self.plan.detailed_stripes, number), max(self.plan.detailed_stripes, number - self.plan.detailed_stripes))
-        for index in range(middle.start):
-            search.run(index, in_full, head)
-        for index in range(middle.stop, number):
-            search.run(index, in_full, tail)
-        if middle and not self.interruption.requested:
-            head.keeper.closed = head.keeper.closed_by(tail.keeper)
-            self._share_out(middle, search, head)
+        search.run(0, in_full, head)
+        if self.interruption.requested:
+            return head
+        search.run(number - 1, in_full, tail)
+        for part in self._middle(range(1, number - 1), search, head.keeper, tail.keeper):
+            head.add_state(*part)
         if not self.interruption.requested:
             head.add_state(*tail.state())
         return head
 
-    def _share_out(self, middle: range, search: _StripeSearch, read: _Read) -> None:
-        """Search the middle stripes, in this process and in others."""
-        scanner = self.matcher.scanner(sampled=_SAMPLED, without=read.keeper.marks)
-        part = _Read(self.signatures)
-        part.keeper.closed = read.keeper.closed
-        with shared_out(middle) as workers:
+    def _middle(self, stripes: range, search: _StripeSearch, head: Keeper, tail: Keeper) -> Iterator[_State]:
+        """Search stripes in this process and in others; what each of them found."""
+        scanner = self.matcher.scanner(sampled=_SAMPLED, without=head.marks)
+        part = _Read(head.between(tail))
+        with shared_out(stripes) as workers:
 
             def child() -> object:
                 for index in workers.tasks():
@@ -243,12 +238,12 @@ class _Reading:
             for _ in range(usable_workers(self.plan.workers) - 1):
                 workers.fork(child)
             for index in workers.tasks():
-                search.run(index, scanner, read)
+                search.run(index, scanner, part)
                 self.progress((index + 1) * search.stripe_bytes)
                 if self.interruption.requested:
                     workers.drop_tasks()
-            for state in workers.results():
-                read.add_state(*state)
+            yield part.state()
+            yield from workers.results()
 
 
 class _StripeSearch(NamedTuple):

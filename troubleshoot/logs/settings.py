@@ -14,7 +14,11 @@ from dataclasses import dataclass, field
 from troubleshoot.findings import SettingValue
 
 _PAIR = re.compile(r"(?P<key>\b[a-z][a-z0-9_]{2,60})=(?P<value>'[^']*'|\"[^\"]*\"|\[[^\]]*\]|\{[^}]*\}|[^,()\s]+)")
-_FLAG = re.compile(r"(?:^|[\s'\"\[,])--(?P<key>[a-zA-Z][\w.-]{1,60})(?:[= ]+(?P<value>'[^']*'|\"[^\"]*\"|\{[^}]*\}|[^\s\\'\",-][^\s\\'\",]*)|(?:'|\"),\s*(?:'|\")(?P<listed>[^'\"-][^'\"]*)|)")
+_FLAG = re.compile(
+    r"(?:^|[\s'\"\[,])--(?P<key>[a-zA-Z][\w.-]{1,60})"
+    r"(?:[= ]+(?P<value>'[^']*'|\"[^\"]*\"|\{[^}]*\}|[^\s\\'\",-][^\s\\'\",]*)"  # --key value
+    r"|(?:'|\"),\s*(?:'|\")(?P<listed>[^'\"-][^'\"]*)|)"  # '--key', 'value'
+)
 _ENV = re.compile(r"\b(?P<key>[A-Z][A-Z0-9_]{3,40})=(?P<value>[^\s;'\"]+)")
 _ENV_NAMES = {
     "MAX_MODEL_LEN": "max_model_len",
@@ -22,11 +26,37 @@ _ENV_NAMES = {
     "MAX_NUM_BATCHED_TOKENS": "max_num_batched_tokens",
     "GPU_MEMORY_UTILIZATION": "gpu_memory_utilization",
 }
-_ALIASES = {"max_seq_len": "max_model_len", "context_length": "max_model_len", "tp_size": "tensor_parallel_size", "model_path": "model", "model_tag": "model", "tp": "tensor_parallel_size", "model_id": "model"}
+_ALIASES = {
+    "max_seq_len": "max_model_len",
+    "context_length": "max_model_len",
+    "tp_size": "tensor_parallel_size",
+    "model_path": "model",
+    "model_tag": "model",
+    "tp": "tensor_parallel_size",
+    "model_id": "model",
+}
 _CONFIG_KEYS = frozenset(
-    "model dtype max_seq_len tensor_parallel_size pipeline_parallel_size data_parallel_size quantization enforce_eager "
-    "kv_cache_dtype enable_prefix_caching enable_chunked_prefill chunked_prefill_enabled served_model_name device_config "
-    "load_format speculative_config disable_custom_all_reduce max_num_seqs block_size".split()
+    [
+        "model",
+        "dtype",
+        "max_seq_len",
+        "tensor_parallel_size",
+        "pipeline_parallel_size",
+        "data_parallel_size",
+        "quantization",
+        "enforce_eager",
+        "kv_cache_dtype",
+        "enable_prefix_caching",
+        "enable_chunked_prefill",
+        "chunked_prefill_enabled",
+        "served_model_name",
+        "device_config",
+        "load_format",
+        "speculative_config",
+        "disable_custom_all_reduce",
+        "max_num_seqs",
+        "block_size",
+    ]
 )
 _SECRET = re.compile(r"(?:^|_)(?:key|keys|token|secret|password|passwd|credential)s?$")
 

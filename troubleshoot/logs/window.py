@@ -109,7 +109,7 @@ def windows(read: Read, begin: int = 0, end: int | None = None, block_bytes: int
             done = number == 0
             window.filled += number
         if is_first:
-            if 0 < begin and window.base + window.filled <= begin:
+            if begin > 0 and window.base + window.filled <= begin:
                 return
             window.start = window.cut(min(begin - window.base, window.filled))
             is_first = False

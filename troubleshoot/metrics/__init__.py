@@ -1,0 +1,1 @@
+"""Scrapes -> canonical series over time."""

@@ -34,7 +34,9 @@ class MetricsData:
         return self.engines[0] if self.engines else ""
 
 
-def load_metrics(bodies: Sequence[tuple[float | None, bytes]], failures: Sequence[tuple[float, str]] = ()) -> MetricsData:
+def load_metrics(
+    bodies: Sequence[tuple[float | None, bytes]], failures: Sequence[tuple[float, str]] = ()
+) -> MetricsData:
     """Read scrapes: (unix seconds, body) each; samples that carry a time of their own keep it.
 
     Never raises on content: lines that are no samples are counted and named in `note`.
@@ -57,7 +59,13 @@ def load_metrics(bodies: Sequence[tuple[float | None, bytes]], failures: Sequenc
     for time_seconds, _ in failures:
         timeline.add("up", {}, time_seconds, 0.0)
     return MetricsData(
-        timeline, tuple(engine.name for engine in found), version, _model(timeline), note, raw_names, tuple(failures)
+        timeline,
+        tuple(engine.name for engine in found),
+        version,
+        _model(timeline),
+        note,
+        raw_names,
+        tuple(failures),
     )
 
 
@@ -94,7 +102,11 @@ def _family(name: str) -> str:
 
 def _version(samples: Iterable[Sample]) -> str:
     for sample in samples:
-        if sample.name.endswith(("engine_info", "build_info")) and "version" in sample.labels and not sample.name.startswith("python"):
+        if (
+            sample.name.endswith(("engine_info", "build_info"))
+            and "version" in sample.labels
+            and not sample.name.startswith("python")
+        ):
             return sample.labels["version"]
     return ""
 

@@ -135,7 +135,13 @@ class Timeline:
         span = window[1] - window[0]
         return grown / span if grown is not None and span > 0 else None
 
-    def points(self, name: str, combine: Callable[[Sequence[float]], float] = sum, window: Window | None = None, **match: str) -> list[Point]:
+    def points(
+        self,
+        name: str,
+        combine: Callable[[Sequence[float]], float] = sum,
+        window: Window | None = None,
+        **match: str,
+    ) -> list[Point]:
         """A gauge over time, its label sets (ranks) combined at each time."""
         merged: dict[float, list[float]] = {}
         for series in self.all(name, **match):
@@ -144,7 +150,13 @@ class Timeline:
                     merged.setdefault(time_seconds, []).append(value)
         return [(time_seconds, combine(values)) for time_seconds, values in sorted(merged.items())]
 
-    def values(self, name: str, combine: Callable[[Sequence[float]], float] = sum, window: Window | None = None, **match: str) -> list[float]:
+    def values(
+        self,
+        name: str,
+        combine: Callable[[Sequence[float]], float] = sum,
+        window: Window | None = None,
+        **match: str,
+    ) -> list[float]:
         """The values of `points`."""
         return [value for _, value in self.points(name, combine, window, **match)]
 

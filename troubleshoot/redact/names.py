@@ -122,9 +122,7 @@ def mask_named(text: str) -> str:
 def _name_start(text: str, end: int) -> int:
     """Where the name that ends at `end` starts."""
     start = end
-    while (
-        start > 0 and end - start < _LONGEST_NAME and (text[start - 1].isalnum() or text[start - 1] in "_.-")
-    ):
+    while start > 0 and end - start < _LONGEST_NAME and (text[start - 1].isalnum() or text[start - 1] in "_.-"):
         start -= 1
     return start
 

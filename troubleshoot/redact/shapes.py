@@ -9,9 +9,7 @@ from troubleshoot.redact.values import MASK
 
 _EDGE = r"(?<![A-Za-z0-9])"
 _WORD = r"[A-Za-z0-9_-]"
-_SIGNATURES = (
-    "sig|key|x-amz-signature|x-amz-credential|x-amz-security-token|x-goog-signature|x-goog-credential"
-)
+_SIGNATURES = "sig|key|x-amz-signature|x-amz-credential|x-amz-security-token|x-goog-signature|x-goog-credential"
 
 # Group 1 stays, the rest becomes the mask. A lookahead is bounded wherever its text could be met again.
 _RULES = (

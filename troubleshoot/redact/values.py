@@ -28,9 +28,7 @@ def _patterns() -> dict[str, re.Pattern[str]]:
         "rest": re.compile(r"[^'\"\r\n]++"),
         "scheme": re.compile(r"(?:Bearer|Basic|Digest|Negotiate|Token)\s{1,4}", re.IGNORECASE),
         "words": re.compile(rf"(?:{_HARMLESS_WORDS})?", re.IGNORECASE),
-        "words and numbers": re.compile(
-            rf"(?:{_HARMLESS_WORDS}|-?[0-9]{{1,9}}(?:\.[0-9]{{1,9}})?)?", re.IGNORECASE
-        ),
+        "words and numbers": re.compile(rf"(?:{_HARMLESS_WORDS}|-?[0-9]{{1,9}}(?:\.[0-9]{{1,9}})?)?", re.IGNORECASE),
     }
 
 

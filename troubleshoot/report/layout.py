@@ -47,9 +47,7 @@ def wrap(text: str, first_width: int, width: int) -> list[str]:
     return [*lines, "".join(line)]
 
 
-def paragraph(
-    prefix: Iterable[Span], text: str, *, width: int, hang: int | None = None, style: str = ""
-) -> list[Line]:
+def paragraph(prefix: Iterable[Span], text: str, *, width: int, hang: int | None = None, style: str = "") -> list[Line]:
     """`prefix`, then `text` wrapped so that no line passes `width` columns.
 
     Lines after the first are indented by `hang` columns: by default by the width of the prefix.

@@ -60,12 +60,8 @@ def _report(diagnosis: Diagnosis) -> Iterator[str]:
     yield ""
     for finding in diagnosis.findings:
         yield from _finding(finding)
-    yield from _section(
-        "Ruled out", [f"{code(item.cause)}: {escape(item.because)}" for item in diagnosis.ruled_out]
-    )
-    yield from _section(
-        "Not checked", [escape(entry) for entry in wording.not_checked(diagnosis.not_evaluated)]
-    )
+    yield from _section("Ruled out", [f"{code(item.cause)}: {escape(item.because)}" for item in diagnosis.ruled_out])
+    yield from _section("Not checked", [escape(entry) for entry in wording.not_checked(diagnosis.not_evaluated)])
     yield from _section("Notes", [escape(note) for note in wording.notes(diagnosis)])
 
 
@@ -95,9 +91,7 @@ def _finding(finding: Finding) -> Iterator[str]:
 
 
 def _evidence(item: EvidenceItem) -> str:
-    return (
-        f"{wording.log_place(item)}  {item.text}" if isinstance(item, LogEvidence) else wording.metric(item)
-    )
+    return f"{wording.log_place(item)}  {item.text}" if isinstance(item, LogEvidence) else wording.metric(item)
 
 
 def _section(title: str, entries: list[str]) -> Iterator[str]:

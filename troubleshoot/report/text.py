@@ -51,9 +51,7 @@ def _painted(lines: list[Line]) -> str:
     from rich.text import Text
 
     out = StringIO()
-    console = Console(
-        file=out, force_terminal=True, color_system="standard", no_color=False, legacy_windows=False
-    )
+    console = Console(file=out, force_terminal=True, color_system="standard", no_color=False, legacy_windows=False)
     for line in lines:
         text = Text(end="\n")
         for part in line:

@@ -11,9 +11,7 @@ METRICS_PATHS: Final = ("/metrics", "/prometheus/metrics")
 """What a base URL is completed with: trtllm-serve has JSON at the first and Prometheus text at the second."""
 
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_HOST_PORT: Final = re.compile(
-    r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+(?:%\w+)?\]):(?P<port>\d{1,5})(?:[/?]\S*)?\Z"
-)
+_HOST_PORT: Final = re.compile(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+(?:%\w+)?\]):(?P<port>\d{1,5})(?:[/?]\S*)?\Z")
 
 
 def looks_like_url(spec: str) -> bool:

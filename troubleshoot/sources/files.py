@@ -171,9 +171,7 @@ class ByteSource:
         if self._raw.fault:
             return InputError(self.name, f"cannot be read: {self._raw.fault}", "copy it elsewhere first")
         if self._notes:
-            return InputError(
-                self.name, f"no text in it: {self._notes[-1]}", "copy it again from where it was written"
-            )
+            return InputError(self.name, f"no text in it: {self._notes[-1]}", "copy it again from where it was written")
         if self._codec:
             return InputError(self.name, f"is empty once decompressed ({self._codec})", "give another file")
         if self.name == STDIN_SPEC:

@@ -23,13 +23,9 @@ def missing_problem(spec: str) -> InputError:
         return InputError(spec, "is a URL, not a file", "give an engine's address to --metrics")
     path = Path(spec)
     if any(character in spec for character in "*?["):
-        return InputError(
-            spec, "no file matches this pattern", "give names that exist; the shell expands patterns"
-        )
+        return InputError(spec, "no file matches this pattern", "give names that exist; the shell expands patterns")
     if spec.startswith("~"):
-        return InputError(
-            spec, "no such file; the shell did not expand ~", "write $HOME, or a space before the path"
-        )
+        return InputError(spec, "no such file; the shell did not expand ~", "write $HOME, or a space before the path")
     if not path.parent.is_dir():
         return InputError(spec, f"no such file: the folder {path.parent} does not exist", "check the path")
     import difflib

@@ -176,9 +176,7 @@ class Scraper:
             finally:
                 response.close()
             if request.url.scheme not in {"http", "https"}:
-                raise self._error(
-                    (f"redirects to {redacted(str(request.url))}", "give the address of the engine")
-                )
+                raise self._error((f"redirects to {redacted(str(request.url))}", "give the address of the engine"))
         raise self._error((f"redirects more than {MAX_REDIRECTS} times", "give the address of the engine"))
 
     def _answer(self, response: httpx.Response, deadline: _Deadline) -> bytes:
@@ -222,9 +220,7 @@ class Scraper:
             return chunks
         if encoding in {"gzip", "x-gzip"}:
             return gzip_chunks(lambda _limit: next(chunks, b""))
-        raise self._error(
-            (f"answered in the encoding {encoding}, which was not asked for", "scrape past the proxy")
-        )
+        raise self._error((f"answered in the encoding {encoding}, which was not asked for", "scrape past the proxy"))
 
     def _late(self, problem: Problem) -> Problem:
         return f"{problem[0]} within {self._timeout_seconds:g} s", problem[1]

@@ -28,9 +28,7 @@ def thrash() -> Diagnosis:
         explanation="KV use 99 % (14 400 tokens), 8.9 preemptions/s, 43 of 64 requests waiting",
         evidence=(
             MetricEvidence("vllm:num_preemptions_total", 134, "", (100.0, 115.0)),
-            LogEvidence(
-                "engine.log", 12, "non-default args: {'num_gpu_blocks_override': 900, 'note': '[bold]x[/]'}"
-            ),
+            LogEvidence("engine.log", 12, "non-default args: {'num_gpu_blocks_override': 900, 'note': '[bold]x[/]'}"),
             MetricEvidence("vllm:kv_cache_usage_perc", 0.99, "ratio"),
         ),
         fixes=(

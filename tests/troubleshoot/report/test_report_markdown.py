@@ -62,9 +62,7 @@ def test_no_line_of_a_log_ends_its_code_block(thrash: Diagnosis, ticks: str) -> 
         LogEvidence("", 0, f"{ticks} <script>"),
         LogEvidence("", 0, "\n```\n# x"),
     )
-    lines = render_markdown(
-        replace(thrash, findings=(replace(thrash.findings[0], evidence=hostile),))
-    ).splitlines()
+    lines = render_markdown(replace(thrash, findings=(replace(thrash.findings[0], evidence=hostile),))).splitlines()
     fences = [index for index, line in enumerate(lines) if line.startswith("```") and "<" not in line]
     opening, closing = fences[0], fences[-1]
     assert lines[opening] == lines[closing] + "text"
@@ -74,9 +72,8 @@ def test_no_line_of_a_log_ends_its_code_block(thrash: Diagnosis, ticks: str) -> 
 
 def test_html_links_and_mentions_in_prose_are_text(thrash: Diagnosis) -> None:
     hostile = replace(thrash.findings[0], explanation="<script>x</script> [a](http://b) @team #1 *b* ![i](j)")
-    assert (
-        r"&lt;script&gt;x&lt;/script&gt; \[a\](http://b) @<!-- -->team \#1 \*b\* !\[i\](j)"
-        in render_markdown(replace(thrash, findings=(hostile,)))
+    assert r"&lt;script&gt;x&lt;/script&gt; \[a\](http://b) @<!-- -->team \#1 \*b\* !\[i\](j)" in render_markdown(
+        replace(thrash, findings=(hostile,))
     )
 
 

@@ -126,9 +126,7 @@ def test_several_logs_are_counted_and_their_sizes_summed(healthy: Diagnosis) -> 
 
 def test_few_causes_that_need_the_same_are_named(healthy: Diagnosis) -> None:
     missing = tuple(NotEvaluated(cause, ("log: start-up lines",)) for cause in ("a", "b"))
-    assert "not checked a, b (needs log: start-up lines)\n" in render_text(
-        replace(healthy, not_evaluated=missing)
-    )
+    assert "not checked a, b (needs log: start-up lines)\n" in render_text(replace(healthy, not_evaluated=missing))
 
 
 @pytest.mark.parametrize(
@@ -196,9 +194,7 @@ def test_rich_is_imported_for_terminals_only() -> None:
 
 
 def _with_line(diagnosis: Diagnosis, text: str) -> Diagnosis:
-    return replace(
-        diagnosis, findings=(replace(diagnosis.findings[0], evidence=(LogEvidence("a.log", 1, text),)),)
-    )
+    return replace(diagnosis, findings=(replace(diagnosis.findings[0], evidence=(LogEvidence("a.log", 1, text),)),))
 
 
 @pytest.mark.parametrize("color", [False, True])

@@ -24,9 +24,7 @@ def test_numbers_read_well(value: float, words: str) -> None:
     assert number(value) == words
 
 
-@pytest.mark.parametrize(
-    ("value", "words"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (14_000_000, "14 MB")]
-)
+@pytest.mark.parametrize(("value", "words"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (14_000_000, "14 MB")])
 def test_sizes_are_decimal(value: int, words: str) -> None:
     assert size(value) == words
 

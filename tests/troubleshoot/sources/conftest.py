@@ -15,9 +15,7 @@ PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CE
 class LocalServer:
     """A socket server on 127.0.0.1; `respond(request_head, connection)` answers each in a thread."""
 
-    def __init__(
-        self, respond: Respond, wrap: Callable[[socket.socket], socket.socket] | None = None
-    ) -> None:
+    def __init__(self, respond: Respond, wrap: Callable[[socket.socket], socket.socket] | None = None) -> None:
         self._respond = respond
         self._wrap = wrap
         self._listener = socket.create_server(("127.0.0.1", 0))

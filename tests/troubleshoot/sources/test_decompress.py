@@ -112,9 +112,7 @@ def test_zstd_frames_of_every_header_shape_are_walked() -> None:
     for content_size in (True, False):
         for checksum in (True, False):
             for size in (0, 1, 255, 256, 70_000, 600_000):
-                compressor = zstandard.ZstdCompressor(
-                    level=1, write_content_size=content_size, write_checksum=checksum
-                )
+                compressor = zstandard.ZstdCompressor(level=1, write_content_size=content_size, write_checksum=checksum)
                 streaming = compressor.compressobj()
                 streamed = streaming.compress(LOG[:size]) + streaming.flush()
                 for data in (compressor.compress(LOG[:size]), streamed):

@@ -98,14 +98,10 @@ class TestBodies:
         assert fetch(start(answer(SCRAPE, length=False)).address) == SCRAPE
 
     def test_a_body_cut_within_a_line_is_not_used(self, start: Start, answer: Answer) -> None:
-        assert refusal(start(answer(SCRAPE[:-5], length=False)).address).startswith(
-            "the connection closed midway"
-        )
+        assert refusal(start(answer(SCRAPE[:-5], length=False)).address).startswith("the connection closed midway")
 
     def test_a_body_shorter_than_announced_is_not_used(self, start: Start, answer: Answer) -> None:
-        assert refusal(start(answer(SCRAPE * 2)[: -len(SCRAPE)]).address).startswith(
-            "the connection closed midway"
-        )
+        assert refusal(start(answer(SCRAPE * 2)[: -len(SCRAPE)]).address).startswith("the connection closed midway")
 
     def test_a_chunked_body_without_its_end_is_not_used(self, start: Start, answer: Answer) -> None:
         head = answer(b"", "200 OK", "Transfer-Encoding: chunked", length=False)
@@ -145,9 +141,7 @@ class TestBodies:
             (b"OK\n", "answered with text that holds no metrics"),
         ],
     )
-    def test_an_answer_without_samples_is_named(
-        self, start: Start, answer: Answer, body: bytes, said: str
-    ) -> None:
+    def test_an_answer_without_samples_is_named(self, start: Start, answer: Answer, body: bytes, said: str) -> None:
         assert said in refusal(f"{start(answer(body)).address}/metrics").replace("\\\\", "\\")
 
     def test_a_large_body_is_not_read_beyond_the_cap(self, start: Start, answer: Answer) -> None:
@@ -273,9 +267,7 @@ class TestConnections:
         monkeypatch.setattr(socket, "create_connection", late)
         assert refusal("10.9.8.7:8000").startswith("no connection within 10 s")
 
-    def test_a_connection_made_after_the_deadline(
-        self, start: Start, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_connection_made_after_the_deadline(self, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
         """A slow resolver is not under the client's time limits."""
         connect = socket.create_connection
         server: Any = start(lambda _request, _connection: server.stopping.wait())
@@ -323,9 +315,7 @@ class TestConnections:
             "what answers there does not speak HTTP"
         )
 
-    def test_a_proxy_that_refuses(
-        self, start: Start, answer: Answer, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_proxy_that_refuses(self, start: Start, answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HTTPS_PROXY", f"http://{start(answer(b'', '403 Forbidden')).address}")
         assert refusal("https://vllm.example/metrics").startswith("the proxy refused the request")
 
@@ -390,9 +380,7 @@ class TestSecrets:
         assert caught.value.name == f"http://***@{server.address}/metrics?token=***"
         assert "S3CRET" not in repr(caught.value)
 
-    @pytest.mark.parametrize(
-        "url", ["http://u:S3CRET/@host:x/", "ftp://u:S3CRET@h/", "http://u:S3CRET@[/?k=S3CRET"]
-    )
+    @pytest.mark.parametrize("url", ["http://u:S3CRET/@host:x/", "ftp://u:S3CRET@h/", "http://u:S3CRET@[/?k=S3CRET"])
     def test_not_even_of_an_address_that_is_wrong(self, url: str) -> None:
         with pytest.raises(InputError) as caught:
             fetch(url)

@@ -31,9 +31,7 @@ def refusal(path: Path, data: bytes) -> str:
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress, zstandard.ZstdCompressor().compress])
-def test_a_saved_scrape_is_read_plain_or_compressed(
-    tmp_path: Path, compress: Callable[[bytes], bytes]
-) -> None:
+def test_a_saved_scrape_is_read_plain_or_compressed(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "metrics.prom"
     path.write_bytes(compress(SCRAPE))
     scrapes = read_exposition(str(path))

@@ -243,9 +243,7 @@ class TestRefusals:
             monkeypatch.setattr(raw_input, "io", SimpleNamespace(FileIO=deny))
         assert refusal(path).startswith("permission denied; ")
 
-    @pytest.mark.parametrize(
-        "compress", [bytes, gzip.compress, COMPRESS["zstd"]], ids=["plain", "gzip", "zstd"]
-    )
+    @pytest.mark.parametrize("compress", [bytes, gzip.compress, COMPRESS["zstd"]], ids=["plain", "gzip", "zstd"])
     def test_an_empty_file(self, tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
         (tmp_path / "x").write_bytes(compress(b""))
         assert refusal(tmp_path / "x").startswith("is empty")
@@ -312,9 +310,7 @@ class TestRefusals:
 
 class TestFailingReads:
     @pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "gzip"])
-    def test_an_error_in_the_middle_ends_the_stream_with_a_note(
-        self, compress: Callable[[bytes], bytes]
-    ) -> None:
+    def test_an_error_in_the_middle_ends_the_stream_with_a_note(self, compress: Callable[[bytes], bytes]) -> None:
         data = compress(os.urandom(300_000).hex().encode())
 
         def chunks() -> Iterator[bytes]:
@@ -347,9 +343,7 @@ class TestStandardInput:
             assert text_of(source) == LOG
             assert source.note == ""
 
-    def test_a_pipe_gives_what_is_there_without_waiting_for_more(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_pipe_gives_what_is_there_without_waiting_for_more(self, monkeypatch: pytest.MonkeyPatch) -> None:
         reader, writer = os.pipe()
         with os.fdopen(reader) as stream, os.fdopen(writer, "wb", buffering=0) as out:
             monkeypatch.setattr(sys, "stdin", stream)

@@ -9,6 +9,12 @@ from troubleshoot.logs.signatures import crash, hang, memory, performance, start
 
 SIGNATURES: Mapping[str, Signature] = {
     signature.id: signature
-    for table in (memory.SIGNATURES, crash.SIGNATURES, hang.SIGNATURES, performance.SIGNATURES, startup.SIGNATURES)
+    for table in (
+        memory.SIGNATURES,
+        crash.SIGNATURES,
+        hang.SIGNATURES,
+        performance.SIGNATURES,
+        startup.SIGNATURES,
+    )
     for signature in table
 }

@@ -31,7 +31,14 @@ SIGNATURES: tuple[Signature, ...] = (
         ),
         fields=r"(?P<text>.{0,200})",
     ),
-    Signature("nccl_watchdog", ("Watchdog caught collective operation timeout", "entire process down", "NCCL operations have failed or timed out")),
+    Signature(
+        "nccl_watchdog",
+        (
+            "Watchdog caught collective operation timeout",
+            "entire process down",
+            "NCCL operations have failed or timed out",
+        ),
+    ),
     Signature(
         "process_group_failed",
         (
@@ -62,6 +69,8 @@ SIGNATURES: tuple[Signature, ...] = (
         "engine_process_died",
         (
             "[Ee]ngine core proc(?:ess)? .{0,60}died",
+            "engine core exited unexpectedly",
+            "Parent process exited, terminating worker",
             "Worker proc .{1,80}died unexpectedly",
             "RayWorkerProc .{1,40}died unexpectedly",
             "Process \\S+ \\(PID: \\d+\\) died with exit code",
@@ -91,7 +100,14 @@ SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         "segfault",
-        ("Segfault encountered", "Fatal Python error: Segmentation fault", "segfault at [0-9a-f]+ ip", "Segmentation fault", "SIGSEGV", "exit(?:ed)?(?: with)? code:? -11\\b"),
+        (
+            "Segfault encountered",
+            "Fatal Python error: Segmentation fault",
+            "segfault at [0-9a-f]+ ip",
+            "Segmentation fault",
+            "SIGSEGV",
+            "exit(?:ed)?(?: with)? code:? -11\\b",
+        ),
         context_lines=20,
     ),
     Signature(
@@ -144,7 +160,11 @@ SIGNATURES: tuple[Signature, ...] = (
         fields=r"(?P<text>.{0,200})",
         context_lines=_TRACEBACK,
     ),
-    Signature("xid", ("NVRM: Xid", "\\bXid \\(PCI:", "\\bXID (?:error|code|\\d+)", "\\bXid[: ]+\\d+", "Xid event"), fields=r"[Xx][Ii][Dd][^\d(]*(?:\([^)]*\))?:?\s*(?:[^\d]{0,12})(?P<xid>\d{1,3})\b"),
+    Signature(
+        "xid",
+        ("NVRM: Xid", "\\bXid \\(PCI:", "\\bXID (?:error|code|\\d+)", "\\bXid[: ]+\\d+", "Xid event"),
+        fields=r"[Xx][Ii][Dd][^\d(]*(?:\([^)]*\))?:?\s*(?:[^\d]{0,12})(?P<xid>\d{1,3})\b",
+    ),
     Signature(
         "gpu_lost",
         (
@@ -327,6 +347,7 @@ SIGNATURES: tuple[Signature, ...] = (
         (
             "maximum context length is",
             "exceeds? the (?:available )?context size",
+            "Context size has been exceeded",
             "exceed_context_size_error",
             "longer than the (?:model.s )?(?:maximum|max) (?:context|model|input|sequence) len",
             "inputs. (?:tokens \\+ .{0,20}max_new_tokens|must have less than)",

@@ -32,7 +32,11 @@ SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         "startup_timeout",
-        ("Timed out waiting for engine core processes to start", "Did not receive response from front-end process", "Engine (?:core|process) startup timed out"),
+        (
+            "Timed out waiting for engine core processes to start",
+            "Did not receive response from front-end process",
+            "Engine (?:core|process) startup timed out",
+        ),
         fields=r"Waited (?P<seconds>\d+)s",
     ),
 )

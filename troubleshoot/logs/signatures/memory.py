@@ -108,7 +108,11 @@ SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         "graph_capture_failed",
-        ("Capture cuda graph failed", "[Oo]ut of memory.{0,60}(?:cuda ?graph|graph capture)", "graph capture.{0,60}out of memory"),
+        (
+            "Capture cuda graph failed",
+            "[Oo]ut of memory.{0,60}(?:cuda ?graph|graph capture)",
+            "graph capture.{0,60}out of memory",
+        ),
         fields=r"failed: (?P<reason>.{0,120})",
     ),
     Signature(
@@ -124,7 +128,10 @@ SIGNATURES: tuple[Signature, ...] = (
             "alloc_req_slots runs out of memory",
         ),
     ),
-    Signature("lora_buffers", ("create_lora_weights", "lora_manager\\.py|LoRAModelManager|lora/layers", "lora_a_stacked")),
+    Signature(
+        "lora_buffers",
+        ("create_lora_weights", "lora_manager\\.py|LoRAModelManager|lora/layers", "lora_a_stacked"),
+    ),
     Signature(
         "kernel_oom_kill",
         (
@@ -147,7 +154,14 @@ SIGNATURES: tuple[Signature, ...] = (
             "memory usage exceeds the memory usage threshold|exceeding the memory usage threshold",
         ),
     ),
-    Signature("exit_137", ("exit(?:ed)?(?: with)? code[:= ]{1,3}137\\b|exit status 137\\b|exited \\(?137\\b|[Ee]xit [Cc]ode 137\\b", "[Ee]xit [Cc]ode:\\s+137\\b", "exitCode.{1,4}137\\b")),
+    Signature(
+        "exit_137",
+        (
+            "exit(?:ed)?(?: with)? code[:= ]{1,3}137\\b|exit status 137\\b|exited \\(?137\\b|[Ee]xit [Cc]ode 137\\b",
+            "[Ee]xit [Cc]ode:\\s+137\\b",
+            "exitCode.{1,4}137\\b",
+        ),
+    ),
     Signature(
         "host_allocation_failed",
         (

@@ -1,0 +1,1 @@
+"""Ratios against peers and against the limit, side by side in one run."""
