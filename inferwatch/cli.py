@@ -33,6 +33,10 @@ _COMMANDS = {
         "inferwatch.commands.explain:command",
         "Explain a cause that a diagnosis can name.",
     ),
+    "demo": _Entry(
+        "inferwatch.commands.demo:command",
+        "Diagnose a recorded engine that is played back live: no GPU needed.",
+    ),
     "replay": _Entry(
         "inferwatch.commands.replay:command",
         "Serve a recording of a real engine as if it were running.",

@@ -49,8 +49,9 @@ def _silent(_name: str, _done: int, _total: int | None) -> None:
 def collect(request: Request, report: Report = _silent) -> Collected:
     """Read every input. Ctrl-C ends the reading: what is known so far is the evidence."""
     result = Collected()
+    # Logs after metrics: what an engine writes while its endpoint is watched belongs to the picture.
+    metrics = _read_metrics(request, report, result)
     parts = _read_logs(request, report, result)
-    metrics = None if result.interrupted and not parts else _read_metrics(request, report, result)
     log = _facts(parts) if parts else None
     if log is not None or metrics is not None:
         result.evidence = Evidence(log, metrics, request.symptom, request.engine)
@@ -61,8 +62,6 @@ def _read_logs(request: Request, report: Report, result: Collected) -> list[Scan
     parts: list[ScanResult] = []
     matcher: Matcher | None = None
     for spec in request.logs:
-        if result.interrupted:
-            break
         try:
             with open_bytes(spec) as source:
                 matcher = matcher or Matcher(SIGNATURES)
@@ -76,7 +75,7 @@ def _read_logs(request: Request, report: Report, result: Collected) -> list[Scan
             result.problems.append(f"{source.name}: {note}; give another log")
             continue
         parts.append(found)
-        result.interrupted = found.interrupted
+        result.interrupted = result.interrupted or found.interrupted
         result.inputs.append(InputSummary(found.name, "log", found.size_bytes, found.lines, note=note))
     return parts
 

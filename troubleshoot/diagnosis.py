@@ -26,6 +26,10 @@ _STAGE = {"oom": 0, "crash": 0, "hang": 1, "throughput": 2, "ttft": 2}
 """An engine that is down comes before one that hangs, and that before one that is slow."""
 
 
+_NEVER_BESIDES = ("crash_unrecognised_exception",)
+"""That an engine died is evidence for the cause that is known, never a finding besides it."""
+
+
 def diagnose(
     evidence: Evidence,
     inputs: Sequence[InputSummary] = (),
@@ -63,19 +67,22 @@ def order(findings: Sequence[Finding], evidence: Evidence, causes: Mapping[str, 
     Among what remains: the more severe, then the complaint's family, then a dead engine before a hanging one and
     that before a slow one, then the surer, then the earlier in the log.
     """
-    present = {finding.cause: finding for finding in findings}
 
-    def is_consequence(finding: Finding) -> bool:
-        return any(
-            finding.cause in causes[other.cause].consequences and _can_explain(other, finding)
-            for other in present.values()
+    def explained(finding: Finding) -> Finding:
+        roots = [
+            other
+            for other in findings
             if other.cause != finding.cause
-        )
+            and finding.cause in causes[other.cause].consequences
+            and _can_explain(other, finding)
+        ]
+        surest = max(roots, key=lambda root: (root.severity, root.confidence), default=None)
+        return replace(finding, explained_by=surest.cause) if surest else finding
 
     def key(finding: Finding) -> tuple[bool, int, bool, int, float, int]:
         other_family = bool(evidence.symptom) and finding.family != evidence.symptom
         return (
-            is_consequence(finding),
+            bool(finding.explained_by),
             -finding.severity,
             other_family,
             _STAGE[finding.family],
@@ -83,7 +90,10 @@ def order(findings: Sequence[Finding], evidence: Evidence, causes: Mapping[str, 
             _first_line(finding),
         )
 
-    return sorted(findings, key=key)
+    found = [explained(finding) for finding in findings]
+    return sorted(
+        (finding for finding in found if not (finding.explained_by and finding.cause in _NEVER_BESIDES)), key=key
+    )
 
 
 def _can_explain(root: Finding, consequence: Finding) -> bool:

@@ -69,7 +69,7 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One cause that holds. `confidence` is 0..1."""
+    """One cause that holds. `confidence` is 0..1; `explained_by` names the finding that brings this one about."""
 
     cause: str
     family: Family
@@ -80,6 +80,7 @@ class Finding:
     evidence: tuple[EvidenceItem, ...] = ()
     fixes: tuple[Fix, ...] = ()
     runbook: str = ""
+    explained_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

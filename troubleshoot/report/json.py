@@ -71,6 +71,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "evidence": [_evidence(item) for item in finding.evidence],
         "fixes": [_fix(fix) for fix in finding.fixes],
         "runbook": finding.runbook,
+        "explained_by": finding.explained_by,
     }
 
 

@@ -73,7 +73,10 @@ def _finding(finding: Finding) -> Iterator[str]:
     if finding.explanation:
         yield escape(finding.explanation)
         yield ""
-    if finding.fixes:
+    if finding.explained_by:
+        yield f"A consequence of {code(finding.explained_by)}."
+        yield ""
+    if finding.fixes and not finding.explained_by:
         yield "| setting | from | to | why | effect |"
         yield "| --- | --- | --- | --- | --- |"
         for fix in finding.fixes:

@@ -90,6 +90,10 @@ def _finding(finding: Finding, width: int) -> Iterator[Line]:
         yield (Span(" " * (cells(word.text) + 2)), Span(judged, _QUIET))
     if finding.explanation:
         yield from paragraph(_label("why"), finding.explanation, width=width)
+    if finding.explained_by:
+        text = f"{finding.explained_by}, above: what mends it mends this"
+        yield from paragraph(_label("from"), text, width=width)
+        return
     yield from _fixes(finding.fixes, width)
     yield from _proof(finding, width)
     yield from paragraph(_label("next"), wording.next_step(finding.cause, finding.runbook), width=width)
@@ -134,7 +138,7 @@ def _proof(finding: Finding, width: int) -> Iterator[Line]:
 def _footer(diagnosis: Diagnosis, width: int) -> Iterator[Line]:
     entries = (
         ("measured", [] if diagnosis.findings else _numbers(diagnosis)),
-        ("ruled out", [f"{item.cause} ({item.because})" for item in diagnosis.ruled_out]),
+        ("ruled out", wording.ruled_out(diagnosis)),
         ("not checked", wording.not_checked(diagnosis.not_evaluated)),
     )
     for label, items in entries:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 
 from troubleshoot.findings import (
@@ -27,6 +28,8 @@ _ENGINE_TITLES = {
 }
 _SHORT_UNITS = {"seconds": " s", "ratio": "", "per_second": "/s", "": ""}
 _CAUSES_NAMED = 3
+_FEW_RULED_OUT = 6
+_MOST_RULED_OUT = 10
 INTERRUPTED = "interrupted: this covers only what was read until then"
 
 
@@ -117,6 +120,26 @@ def log_place(item: LogEvidence) -> str:
 def confidence(value: float) -> str:
     """A confidence in percent."""
     return f"{value * 100:.0f} %" if math.isfinite(value) else "confidence unknown"
+
+
+def ruled_out(diagnosis: Diagnosis) -> list[str]:
+    """What the evidence contradicts. By name what a reader would have suspected next, the rest as a number.
+
+    That is a cause of the root's own kind (being slow and being late count as one), with a reason of its own.
+    """
+    slow = ("throughput", "ttft", "hang")
+    root = diagnosis.findings[0].family if diagnosis.findings and diagnosis.verdict == "incident" else "throughput"
+    suspects = slow if root in slow else (root,)
+    prefixes = {"throughput": "thr", "ttft": "ttft", "hang": "hang", "oom": "oom", "crash": "crash"}
+    starts = tuple(f"{prefixes[family]}_" for family in suspects if family in prefixes)
+    shared = Counter(item.because for item in diagnosis.ruled_out)
+    named = [
+        f"{item.cause} ({item.because})"
+        for item in diagnosis.ruled_out
+        if (item.cause.startswith(starts) and shared[item.because] <= 2) or len(diagnosis.ruled_out) <= _FEW_RULED_OUT
+    ][:_MOST_RULED_OUT]
+    rest = len(diagnosis.ruled_out) - len(named)
+    return [*named, f"{rest} others"] if rest else named
 
 
 def not_checked(items: Iterable[NotEvaluated]) -> list[str]:

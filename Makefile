@@ -1,0 +1,38 @@
+# Everything a fresh Debian machine with Python 3.11+ needs is made here.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: demo test lint types unit bench format clean
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Python 3.11 or newer is needed; set PYTHON=...'; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo 'python3 -m venv failed; on Debian: apt-get install python3-venv'; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(STAMP)
+
+demo: $(STAMP)  ## replay a bundled run as a live server, diagnose it over HTTP, write out/report.md
+	$(BIN)/inferwatch demo --output out/report.md
+
+test: lint types unit  ## everything CI checks
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+unit: $(STAMP)
+	$(BIN)/pytest -n auto -q --cov --cov-report=term:skip-covered --cov-report=xml
+
+bench: $(STAMP)  ## ratios against a plain loop and grep
+	$(BIN)/python benchmarks/logs.py
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist out .coverage* coverage.xml .pytest_cache .mypy_cache .ruff_cache .hypothesis

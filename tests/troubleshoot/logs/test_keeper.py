@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from troubleshoot.logs.keeper import RARE_KEPT, SERIES_KEPT, SERIES_RECENT, Keeper
+from troubleshoot.logs.signature import Keep, Signature
+from troubleshoot.logs.window import Window
+
+SIGNATURES = {
+    "rare": Signature("rare", ("rare",)),
+    "fact": Signature("fact", ("fact",), keep=Keep.FACT),
+    "series": Signature("series", ("series",), keep=Keep.SERIES),
+    "mark": Signature("mark", ("mark",), keep=Keep.MARK),
+}
+LINE_BYTES = 8
+"""Every line of these tests is so long: `rare   \\n`."""
+
+Kept = dict[str, list[int]]
+
+
+def text_of(words: Sequence[str]) -> bytes:
+    return b"".join(word.encode().ljust(LINE_BYTES - 1) + b"\n" for word in words)
+
+
+def take(keeper: Keeper, words: Sequence[str], begin: int, end: int) -> None:
+    """Give the keeper lines `begin` to `end`, as one window."""
+    content = text_of(words[begin:end])
+    window = Window(bytearray(content), begin * LINE_BYTES, 0, len(content), len(content))
+    found: dict[str, dict[int, int]] = {}
+    for index, word in enumerate(words[begin:end]):
+        if word in SIGNATURES:
+            found.setdefault(word, {})[index * LINE_BYTES] = index * LINE_BYTES + len(word)
+    keeper.take(window, found, 0, begin)
+
+
+def kept(keeper: Keeper) -> Kept:
+    """The kept lines' numbers, from 0."""
+    for places in keeper.all().values():
+        assert all(place.line * LINE_BYTES == place.offset for place in places)
+    return {identity: [place.line for place in places] for identity, places in keeper.all().items()}
+
+
+def of_whole(words: Sequence[str]) -> Keeper:
+    keeper = Keeper(SIGNATURES)
+    take(keeper, words, 0, len(words))
+    return keeper
+
+
+def log(seed: int, length: int = 20_000) -> list[str]:
+    """Lines in phases, each with its own mixture of signatures."""
+    choose = random.Random(seed)
+    words: list[str] = []
+    while len(words) < length:
+        mixture = [choose.choice(("rare", "fact", "series", "mark", "other")) for _ in range(3)]
+        words += choose.choices(mixture, k=choose.randint(1, 3000))
+    return words[:length]
+
+
+def parts(seed: int, length: int) -> Iterator[tuple[int, int]]:
+    choose = random.Random(seed)
+    borders = sorted({0, length, *(choose.randrange(length) for _ in range(12))})
+    return zip(borders, borders[1:], strict=False)
+
+
+def test_of_rare_lines_the_first_and_the_last_stay_and_all_are_counted() -> None:
+    keeper = of_whole(["rare"] * 1000)
+    half = RARE_KEPT // 2
+    assert kept(keeper)["rare"] == [*range(half), *range(1000 - half, 1000)]
+    assert keeper.counts == {"rare": 1000}
+
+
+def test_few_rare_lines_stay_all_and_once() -> None:
+    assert kept(of_whole(["rare", "x"] * (RARE_KEPT // 2 + 3)))["rare"] == list(range(0, RARE_KEPT + 6, 2))
+
+
+def test_of_a_mark_the_first_stays() -> None:
+    keeper = of_whole(["x", "mark", "mark"])
+    assert kept(keeper) == {"mark": [1]}
+    assert keeper.counts == {"mark": 1}
+    assert keeper.marks == {"mark"}
+
+
+def test_a_short_series_stays_whole() -> None:
+    assert kept(of_whole(["series"] * (SERIES_KEPT + SERIES_RECENT)))["series"] == list(
+        range(SERIES_KEPT + SERIES_RECENT)
+    )
+
+
+@pytest.mark.parametrize("number", [1501, 5000, 60_000])
+def test_of_a_long_series_the_first_the_whole_end_and_an_even_spread_stay(number: int) -> None:
+    lines = kept(of_whole(["series"] * number))["series"]
+    older, recent = lines[:-SERIES_RECENT], lines[-SERIES_RECENT:]
+    assert recent == list(range(number - SERIES_RECENT, number))
+    assert older[0] == 0
+    assert SERIES_KEPT // 2 <= len(older) <= SERIES_KEPT
+    gaps = {later - earlier for earlier, later in zip(older, older[1:], strict=False)}
+    assert len(gaps) == 1
+
+
+def test_a_series_is_spread_over_the_whole_log_when_it_comes_in_bursts() -> None:
+    words = ["series"] * 3000 + ["x"] * 3000 + ["series"] * 3000
+    lines = kept(of_whole(words))["series"][:-SERIES_RECENT]
+    early, late = [line for line in lines if line < 3000], [line for line in lines if line >= 6000]
+    assert len(early) > 300
+    assert len(late) > 300
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_windows_of_any_size_give_the_same(seed: int) -> None:
+    words = log(seed)
+    keeper = Keeper(SIGNATURES)
+    for begin, end in parts(seed, len(words)):
+        take(keeper, words, begin, end)
+    whole = of_whole(words)
+    assert kept(keeper) == kept(whole)
+    assert keeper.counts == whole.counts
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_merged_keepers_hold_what_one_keeper_of_all_would(seed: int) -> None:
+    words = log(seed, 40_000)
+    keepers = [Keeper(SIGNATURES) for _ in range(3)]
+    for index, (begin, end) in enumerate(parts(seed, len(words))):
+        take(keepers[(index * index) % 3], words, begin, end)
+    merged = Keeper(SIGNATURES)
+    for keeper in keepers:
+        merged.merge(*keeper.state())
+    whole = of_whole(words)
+    assert kept(merged) == kept(whole)
+    assert merged.counts == whole.counts
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_keeper_between_two_others_keeps_enough(seed: int) -> None:
+    words = log(seed, 30_000)
+    head, tail = Keeper(SIGNATURES), Keeper(SIGNATURES)
+    take(head, words, 0, 4000)
+    take(tail, words, 27_000, 30_000)
+    between = head.between(tail)
+    for begin in range(4000, 27_000, 1000):
+        take(between, words, begin, begin + 1000)
+    for keeper in (between, tail):
+        head.merge(*keeper.state())
+    whole = of_whole(words)
+    assert kept(head) == kept(whole)
+    assert head.counts == whole.counts
+
+
+def test_a_keeper_between_two_full_ones_keeps_nothing_rare() -> None:
+    head, tail = of_whole(["rare"] * 100), of_whole(["rare"] * 100)
+    between = head.between(tail)
+    take(between, ["rare"] * 1000, 0, 1000)
+    assert kept(between) == {"rare": []}
+    assert between.counts == {"rare": 1000}
