@@ -222,6 +222,7 @@ class _Reading:
             head.add_state(*part)
         if not self.interruption.requested:
             head.add_state(*tail.state())
+            self.progress(size)
         return head
 
     def _middle(self, stripes: range, search: _StripeSearch, head: Keeper, tail: Keeper) -> Iterator[_State]:

@@ -32,7 +32,6 @@ SMALL = {
 }
 SMALL_MATCHER = Matcher(SMALL)
 BLOCKS = (1, 90_000, 1 << 20)
-STRIPED = Plan(block_bytes=1, stripe_bytes=150_000, striped_from_bytes=0, workers=2)
 
 
 def striped(workers: int, stripe_bytes: int = 150_000) -> Plan:
@@ -61,7 +60,7 @@ def assert_like_reference(result: ScanResult, content: bytes, reference: Referen
         for identity, places in expected.items()
     }
     assert result.size_bytes == len(content)
-    assert result.lines == len(content.splitlines(keepends=False)) or result.lines == lines_of(content)
+    assert result.lines == lines_of(content)
     assert result.last_bytes == content[-4096:]
     assert not result.interrupted
 
@@ -130,7 +129,8 @@ def test_a_striped_file_counts_and_keeps_rare_lines_exactly(
         else:
             assert set(kept) <= set(map(tuple, places))
             assert kept[0] == places[0]
-            assert kept[-1] == places[-1] or keep is Keep.MARK
+            ending = [tuple(place) for place in places if place.offset >= len(content) - 100_000][-RARE_KEPT // 2 :]
+            assert keep is Keep.MARK or kept[len(kept) - len(ending) :] == ending
 
 
 @pytest.mark.parametrize("stripe_bytes", [100_000, 333_333, 1_000_000])
@@ -207,7 +207,7 @@ def test_just_the_planted_lines_are_found(
 
 
 @pytest.mark.parametrize("block_bytes", BLOCKS)
-@pytest.mark.parametrize("place", [0, 20_000, 65_530, 65_536, 131_069, 400_000])
+@pytest.mark.parametrize("place", [0, 20_000, *range(65_520, 65_536, 3), *range(131_050, 131_070, 3), 400_000])
 def test_a_match_in_a_line_longer_than_a_block_is_found(
     place: int, block_bytes: int, stream_source: type[StreamSource]
 ) -> None:
@@ -218,7 +218,7 @@ def test_a_match_in_a_line_longer_than_a_block_is_found(
     assert located.line == 2
     assert b"zyxwv 7" in located.hit.raw
     assert len(located.hit.raw) <= 2 * CUT_BYTES
-    assert 6 <= located.offset <= 6 + place
+    assert 6 <= located.offset < 6 + place + len(b"zyxwv 7")
     assert result.lines == 3
 
 
@@ -234,11 +234,11 @@ def test_an_over_long_line_gives_the_same_however_it_is_read(
     assert (of_file.counts["oops"], of_file.located["oops"]) == (results[0].counts["oops"], results[0].located["oops"])
 
 
-@pytest.mark.parametrize("before", range(65_530, 65_545))
+@pytest.mark.parametrize("before", range(114_680, 114_700))
 def test_a_match_across_a_block_border_is_found_once(before: int, stream_source: type[StreamSource]) -> None:
-    content = b"a" * 50 + b"\n" + b"b" * (before - 51 - 2000) + b"\n" + b"c" * 1999 + b"zyxwv 1\n" + b"d\n" * 60_000
+    content = b"a" * 50 + b"\n" + b"b" * (before - 52 - 1999) + b"\n" + b"c" * 1999 + b"zyxwv 1\n" + b"d\n" * 60_000
     result = scan(stream_source(content), SMALL, SMALL_MATCHER, plan=Plan(block_bytes=1))
-    assert [(hit.line, hit.offset) for hit in result.located["oops"]] == [(3, before - 2000)]
+    assert [(hit.line, hit.offset) for hit in result.located["oops"]] == [(3, before - 1999)]
 
 
 @pytest.mark.parametrize("shift", range(0, 4000, 331))
@@ -286,7 +286,7 @@ def test_in_the_middle_of_a_long_file_series_and_facts_are_sampled(file_source: 
         assert lines == sorted(lines)
         assert all(line % 4 == {"tick": 2, "begin": 3}[identity] for line in lines)
     ticks = [hit.line for hit in result.located["tick"]]
-    assert ticks[-SERIES_RECENT:] == list(range(240_002 - 4 * SERIES_RECENT - 4 + 4, 240_001, 4))
+    assert ticks[-SERIES_RECENT:] == list(range(240_002 - 4 * SERIES_RECENT, 240_001, 4))
 
 
 def test_a_mark_seen_only_in_the_middle_is_seen(file_source: OpenFile) -> None:
