@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from troubleshoot.evidence import Evidence
 from troubleshoot.findings import InputSummary
@@ -12,10 +13,12 @@ from troubleshoot.logs.facts import LogFacts
 from troubleshoot.logs.matcher import Matcher
 from troubleshoot.logs.scan import ScanResult, scan
 from troubleshoot.logs.signatures import SIGNATURES
-from troubleshoot.metrics.load import MetricsData, load_metrics
 from troubleshoot.sources.address import looks_like_url
 from troubleshoot.sources.errors import InputError
 from troubleshoot.sources.files import open_bytes
+
+if TYPE_CHECKING:
+    from troubleshoot.metrics.load import MetricsData
 
 Report = Callable[[str, int, int | None], None]
 """Called with (input, done, total): bytes of a file, seconds of a watched URL; total None where unknown."""
@@ -107,6 +110,8 @@ def _read_metrics(request: Request, report: Report, result: Collected) -> Metric
             result.problems.append(str(error))
     if not bodies:
         return None
+    from troubleshoot.metrics.load import load_metrics
+
     data = load_metrics(bodies, failures)
     window = data.timeline.window
     span = window[1] - window[0] if window else None

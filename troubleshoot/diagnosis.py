@@ -64,8 +64,9 @@ def diagnose(
 def order(findings: Sequence[Finding], evidence: Evidence, causes: Mapping[str, Cause]) -> list[Finding]:
     """The root first: what another finding brings about goes after it, however loud it is.
 
-    Among what remains: the more severe, then the complaint's family, then a dead engine before a hanging one and
-    that before a slow one, then the surer, then the earlier in the log.
+    An engine that does not start is not slow as well: such warnings become notes. Among what remains: the more severe,
+    then the complaint's family, then a dead engine before a hanging one and that before a slow one, then the surer,
+    then the earlier in the log.
     """
 
     def explained(finding: Finding) -> Finding:
@@ -91,9 +92,18 @@ def order(findings: Sequence[Finding], evidence: Evidence, causes: Mapping[str, 
         )
 
     found = [explained(finding) for finding in findings]
+    if evidence.serving is None and any(
+        f.severity is Severity.CRITICAL and f.family in ("oom", "crash") for f in found
+    ):
+        found = [_as_note(finding) for finding in found]
     return sorted(
         (finding for finding in found if not (finding.explained_by and finding.cause in _NEVER_BESIDES)), key=key
     )
+
+
+def _as_note(finding: Finding) -> Finding:
+    slow = finding.family in ("throughput", "ttft") and finding.severity is Severity.WARNING
+    return replace(finding, severity=Severity.INFO) if slow else finding
 
 
 def _can_explain(root: Finding, consequence: Finding) -> bool:

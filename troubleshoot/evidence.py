@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from catalog.gpu import throttle_reasons
-from catalog.hardware import Gpu, find_gpu
 from troubleshoot.findings import LogEvidence, MetricEvidence, SettingValue
 from troubleshoot.logs.events import Event
 from troubleshoot.logs.facts import LogFacts
 from troubleshoot.logs.settings import Settings
-from troubleshoot.metrics.load import MetricsData
-from troubleshoot.models import ModelShape, known_shape
 from troubleshoot.moments import from_log, from_metrics
 from troubleshoot.redact import quote
 from troubleshoot.serving import Serving, serving_from
+
+if TYPE_CHECKING:
+    from catalog.hardware import Gpu
+    from troubleshoot.metrics.load import MetricsData
+    from troubleshoot.models import ModelShape
 
 _MIB_PER_GIB = 1024.0
 
@@ -61,6 +63,8 @@ class Evidence:
     @cached_property
     def shape(self) -> ModelShape | None:
         """The model's shape, where its name is a well-known one."""
+        from troubleshoot.models import known_shape
+
         for name in (self.settings.get("model"), self.model):
             if isinstance(name, str) and name:
                 found = known_shape(name)
@@ -86,6 +90,8 @@ class Evidence:
     @cached_property
     def gpu(self) -> Gpu | None:
         """Its data sheet, where the name is known."""
+        from catalog.hardware import find_gpu
+
         total = self.gpu_total_gib
         return find_gpu(self.gpu_name, total * 2**30 if total else None) if self.gpu_name else None
 
@@ -180,6 +186,8 @@ class Evidence:
             return None
         window = self.serving.window if self.serving else None
         values = self.metrics.timeline.values(name, max, window)
+        from catalog.gpu import throttle_reasons
+
         harmful = [[r for r in throttle_reasons(int(value)) if r.is_problem] for value in values]
         reasons = tuple(dict.fromkeys(reason.name for found in harmful for reason in found))
         return (sum(1 for found in harmful if found) / len(values), reasons) if values else None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from troubleshoot.logs.statistics import LogStats
+from troubleshoot.logs.statistics import HARDLY_ANY_TOKENS, LogStats
 from troubleshoot.metrics.timeline import Timeline, Window
 
 _LOG_INTERVAL_SECONDS = 10.0
@@ -17,7 +17,8 @@ class Moment:
     """The time between two scrapes, or before one statistics line. None where the source does not tell.
 
     Gauges (`running`, `waiting`, `kv_usage_ratio`) are read at its end; rates are over it, in tokens per second;
-    `preemptions` and `steps` are counts within it.
+    `preemptions`, `steps` and `finished` requests are counts within it. `deferred`
+    requests wait for something else than room.
     """
 
     start_seconds: float
@@ -29,6 +30,8 @@ class Moment:
     prompt_rate: float | None = None
     preemptions: float | None = None
     steps: float | None = None
+    finished: float | None = None
+    deferred: float | None = None
 
     @property
     def seconds(self) -> float:
@@ -42,8 +45,11 @@ class Moment:
 
     @property
     def produces(self) -> bool:
-        """Tokens or steps were counted."""
-        return any((value or 0) > 0 for value in (self.generation_rate, self.prompt_rate, self.steps))
+        """Steps, tokens (more than the rest of an interval that began before a stop) or finished requests."""
+        hardly = HARDLY_ANY_TOKENS * max(self.running or 0.0, 1.0) if self.steps is None else 0.0
+        if (self.generation_rate or 0.0) > hardly:
+            return True
+        return any((value or 0) > 0 for value in (self.prompt_rate, self.steps, self.finished))
 
     @property
     def is_busy(self) -> bool:
@@ -84,6 +90,7 @@ def from_metrics(timeline: Timeline) -> tuple[Moment, ...]:
                 timeline.rate("llm_prompt_tokens_total", window),
                 timeline.increase("llm_preemptions_total", window),
                 timeline.increase("llm_engine_steps_total", window),
+                timeline.increase("llm_requests_total", window),
             )
         )
     return tuple(moments)
@@ -107,6 +114,7 @@ def from_log(statistics: Sequence[LogStats]) -> tuple[Moment, ...]:
                 max((line.kv_usage_ratio for line in group if line.kv_usage_ratio is not None), default=None),
                 _sum(line.generation_tokens_per_second for line in group),
                 _sum(line.prompt_tokens_per_second for line in group),
+                deferred=sum(line.deferred for line in group),
             )
         )
     return tuple(moments)
@@ -146,12 +154,20 @@ def focus(moments: Sequence[Moment]) -> tuple[Moment, ...]:
     if not busy:
         return ()
     stretch = _latest_stretch([moment for moment in moments if moment.is_distressed])
-    seconds = sum(moment.seconds for moment in stretch)
-    if stretch and (seconds >= _SHORT_DISTRESS_SECONDS or len(busy) <= 2):
+    if stretch and (_is_lasting(stretch, moments) or len(busy) <= 2):
         first, last = stretch[0].start_seconds, stretch[-1].end_seconds
         return tuple(m for m in busy if max(first, last - _FOCUS_SECONDS) <= m.start_seconds and m.end_seconds <= last)
     end = busy[-1].end_seconds
     return tuple(moment for moment in busy if moment.end_seconds > end - _QUIET_FOCUS_SECONDS)
+
+
+def _is_lasting(stretch: Sequence[Moment], moments: Sequence[Moment]) -> bool:
+    """Distress in most of the moments it spans, and in more than one: gauges are read at single points in time."""
+    spanned = [
+        m for m in moments if stretch[0].start_seconds <= m.start_seconds and m.end_seconds <= stretch[-1].end_seconds
+    ]
+    seconds = sum(moment.seconds for moment in stretch)
+    return len(stretch) >= 2 and 2 * len(stretch) >= len(spanned) and seconds >= _SHORT_DISTRESS_SECONDS
 
 
 def _latest_stretch(distressed: Sequence[Moment]) -> list[Moment]:

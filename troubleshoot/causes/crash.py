@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from catalog.gpu import XIDS
 from troubleshoot.causes.advice import change, current
 from troubleshoot.causes.base import Judgement, SignatureCause, times
 from troubleshoot.evidence import Evidence
@@ -116,8 +115,7 @@ class CudaFault(SignatureCause):
             {int(event.fields["xid"]) for event in events if event.signature == "xid" and event.fields.get("xid")}
         )
         if codes:
-            meanings = "; ".join(f"Xid {code}: {XIDS[code].meaning}" for code in codes if code in XIDS)
-            return f"The driver reports {meanings}. These are caused by the program: the GPU is not lost."
+            return f"The driver reports {xid_meanings(codes)}. These are caused by the program: the GPU is not lost."
         if all(event.signature == "segfault" for event in events):
             return "The process crashed in native code (segmentation fault)."
         return "The GPU reported an illegal operation. CUDA reports it late, so the line in the traceback may not be the faulty one."
@@ -154,8 +152,17 @@ class CudaFault(SignatureCause):
         return fixes
 
 
+def xid_meanings(codes: Sequence[int]) -> str:
+    """The driver's error codes with their meaning, by the catalogue."""
+    from catalog.gpu import XIDS
+
+    return "; ".join(f"Xid {code}: {XIDS[code].meaning}" for code in codes if code in XIDS)
+
+
 def xid_kind(event: Event) -> str:
     """Where an Xid comes from, by the catalogue; "" for one that it does not know."""
+    from catalog.gpu import XIDS
+
     code = event.fields.get("xid")
     known = XIDS.get(int(code)) if code else None
     return known.kind if known else ""
@@ -187,7 +194,7 @@ class XidOrGpuLost(SignatureCause):
     def explain(self, events: Sequence[Event], evidence: Evidence) -> str:
         """See the class."""
         codes = sorted({int(event.fields["xid"]) for event in events if event.fields.get("xid", "").isdigit()})
-        meanings = "; ".join(f"Xid {code}: {XIDS[code].meaning}" for code in codes if code in XIDS)
+        meanings = xid_meanings(codes)
         return f"The driver reports a hardware failure or a lost device{f' ({meanings})' if meanings else ''}. No engine setting helps."
 
     def fixes(self, events: Sequence[Event], evidence: Evidence) -> Sequence[Fix]:
@@ -224,6 +231,8 @@ class DriverMismatch(SignatureCause):
     def accepts(self, event: Event, evidence: Evidence) -> bool:
         """Triton without a GPU warns of it at every start and goes on; so does any engine that then serves."""
         if event.level in ("INFO", "DEBUG"):
+            return False
+        if evidence.engine == "triton" and re.search(r"NVML|DCGM|pinned system memory", event.message):
             return False
         if event.level == "WARNING" or re.search(r"pinned (?:system )?memory|warn", event.message, re.IGNORECASE):
             return bool(
@@ -522,9 +531,30 @@ class BackendRequestError(SignatureCause):
     family = "crash"
     title = "The model's code or the request handler fails for some requests; the server goes on"
     signatures = ("backend_request_error",)
+    min_failed = 3
+    min_share = 0.05
     severity = Severity.WARNING
     consequences = _FALLBACK
     confidence = 0.8
+
+    def judge(self, evidence: Evidence) -> Judgement:
+        """By the log's lines; by the counter of failed requests where the server only counts them."""
+        judged = super().judge(evidence)
+        timeline = evidence.metrics.timeline if evidence.metrics else None
+        if isinstance(judged, Finding) or timeline is None or timeline.window is None:
+            return judged
+        failed = timeline.increase("llm_requests_total", timeline.window, reason="error") or 0.0
+        failed -= timeline.increase("llm_requests_rejected_total", timeline.window) or 0.0
+        finished = timeline.increase("llm_requests_total", timeline.window) or 0.0
+        if failed < self.min_failed or failed < self.min_share * finished:
+            return judged
+        return self.finding(
+            Severity.CRITICAL if failed >= 0.5 * finished else Severity.WARNING,
+            0.75,
+            f"{failed:.0f} of {finished:.0f} requests failed inside the server, which goes on answering.",
+            [evidence.metric("llm_requests_total", failed, "increase", "failed")],
+            self.fixes([], evidence),
+        )
 
     def explain(self, events: Sequence[Event], evidence: Evidence) -> str:
         """See the class."""

@@ -33,8 +33,9 @@ class Staged:
     confidence: float
 
 
-# The first that stands in the traceback decides: an inner frame says more than the outer one that all share.
-# Function and file names: vLLM 0.2 to 0.33, SGLang 0.3 to 0.5, TGI 1 to 3, transformers.
+# The first that stands in the traceback decides: an inner frame says more than the outer one that all share, and
+# what is built while the model is made belongs to its weights, whatever it is called.
+# Function and file names: vLLM 0.2 to 0.33, SGLang 0.3 to 0.5, TGI 1 to 3, TensorRT-LLM, transformers.
 _FRAMES: tuple[tuple[Stage, re.Pattern[str]], ...] = (
     (
         Stage.LORA,
@@ -43,21 +44,27 @@ _FRAMES: tuple[tuple[Stage, re.Pattern[str]], ...] = (
         ),
     ),
     (
+        Stage.WEIGHTS,
+        re.compile(
+            r"_?initialize_model\b|in load_model\b|in load_weights\b|create_weights|process_weights_after_loading|in get_model\b|_load_into_meta|from_pretrained|weight_loader"
+        ),
+    ),
+    (
         Stage.MULTIMODAL,
         re.compile(
-            r"profile_mm|embed_multimodal|get_multimodal_embeddings|_execute_mm_encoder|execute_mm_encoder|_process_(?:image|video|audio)_input|vision_tower|vision_model|vision_transformer|/visual\b|self\.visual|image_encoder|audio_tower|encoder_cache_profil|siglip|mm_encoder|get_image_features?|profile_multimodal|vit\.py|pixel_values"
+            r"profile_mm|embed_multimodal|get_multimodal_embeddings|_?execute_mm_encoder|_process_(?:image|video|audio)_input|vision_tower|vision_model|vision_transformer|/visual\b|self\.visual|image_encoder|audio_tower|encoder_cache_profil|siglip|mm_encoder|get_image_features?|profile_multimodal|vit\.py|pixel_values"
         ),
     ),
     (
         Stage.GRAPH,
         re.compile(
-            r"capture_model|_capture_cudagraphs?|cuda_graph_runner|cudagraph_utils|capture_one_batch_size|torch/cuda/graphs\.py|in graph_capture|cuda_graph_warmup|init_device_graphs|init_cuda_graphs|CUDAGraphRunner|cuda_graph\.py"
+            r"capture_model|_capture_cudagraphs?|cuda_graph_runner|cudagraph_utils|capture_one_batch_size|torch/cuda/graphs\.py|torch\.cuda\.graph\(|in graph_capture|cuda_graph_warmup|init_device_graphs|init_cuda_graphs|CUDAGraphRunner|cuda_graph\.py|capture_(?:begin|end)\("
         ),
     ),
     (
         Stage.LOGITS,
         re.compile(
-            r"compute_logits|logits_processor|_get_logits|_dummy_sampler_run|log_softmax|gather_logprobs|apply_top_k_top_p|prompt_logprobs|/sampler\.py|/sample/|in sample\b|apply_penalties|lm_head"
+            r"compute_logits|logits_processor|_get_logits|_dummy_sampler_run|log_softmax|gather_logprobs|apply_top_k_top_p|prompt_logprobs|/sampler\.py|/sample/|in sample\b|apply_penalties|logits\.to\(|logits\.float\("
         ),
     ),
     (
@@ -69,19 +76,40 @@ _FRAMES: tuple[tuple[Stage, re.Pattern[str]], ...] = (
     (
         Stage.PROFILE,
         re.compile(
-            r"profile_run|_dummy_run|determine_available_memory|determine_num_available_blocks|profile_num_available|profile_memory|in warmup\b|warmup_model|profile_cudagraph"
+            r"profile_run|_dummy_run|determine_available_memory|determine_num_available_blocks|profile_num_available|profile_memory|in warmup\b|warmup_model|profile_cudagraph|Unable to warmup"
         ),
     ),
     (
         Stage.WEIGHTS,
         re.compile(
-            r"in load_model\b|load_weights|create_weights|weight_loader|model_loader|initialize_model|process_weights_after_loading|make_layers|in get_model\b|weight_utils|in init_model\b|from_pretrained|_load_into_meta|safetensors|in _initialize_model|quantization/.*process_weights|vocab_parallel_embedding|load_shard|in load\b"
+            r"load_weights|model_loader|make_layers|weight_utils|in init_model\b|safetensors|quantization/.*process_weights|vocab_parallel_embedding|load_shard|in load\b"
         ),
     ),
     (
         Stage.RUNTIME,
         re.compile(
-            r"execute_model|in step\b|run_engine_loop|process_input_queue|_process_engine_step|forward_batch_generation|event_loop_(?:normal|overlap)|generate_token|in decode\b|in prefill\b|run_busy_loop|run_batch|in forward\b"
+            r"execute_model|in step\b|run_engine_loop|process_input_queue|_process_engine_step|forward_batch_generation|event_loop_(?:normal|overlap)|generate_token|in decode\b|in prefill\b|run_busy_loop|run_batch|in forward\b|forwardA?[Ss]ync|_prefill\(|_decode\("
+        ),
+    ),
+)
+# What lines around the error say, where no traceback does.
+_HINTS: tuple[tuple[Stage, re.Pattern[str]], ...] = (
+    (
+        Stage.MULTIMODAL,
+        re.compile(r"profile run for multi-?modal|multi-?modal embeddings|[Ee]ncoder cache will be initialized"),
+    ),
+    (Stage.GRAPH, re.compile(r"during cudagraph capture|graph capture")),
+    (Stage.PROFILE, re.compile(r"determine_num_available_blocks|determine_available_memory|[Pp]rofiling run|warmup")),
+    (
+        Stage.RUNTIME,
+        re.compile(
+            r"Added request|Received request|output_handler failed|private pools \(e\.g\., CUDA Graphs\)|Engine loop is not running|encountered a fatal error|EngineDeadError|Request .{1,80} failed"
+        ),
+    ),
+    (
+        Stage.WEIGHTS,
+        re.compile(
+            r"Starting to load model|Loading (?:safetensors|pt) checkpoint|Load weight begin|loading model tensors"
         ),
     ),
 )
@@ -117,18 +145,25 @@ def oom_events(log: LogFacts) -> list[Event]:
 
 def stage_of(event: Event, evidence: Evidence) -> Staged:
     """Read the stage from the traceback, else from the progress before the error, else from the error's figures."""
-    by_frames = _by_frames(event.context)
+    by_frames = _by_frames((*event.context, event.message)) or _by_frames(event.after)
     if by_frames is not None:
         if by_frames is Stage.KV_CACHE:
             return Staged(Stage.RUNTIME, 0.55)
         return Staged(by_frames, 0.92)
+    hinted = _by_hints(event)
+    if hinted is not None:
+        return Staged(hinted, 0.7)
     return _by_progress(event, evidence)
 
 
-def _by_frames(context: Sequence[str]) -> Stage | None:
-    traceback = [line for line in context if re.match(r"\s*(?:File \"|\^|[\w.\[\]]+\(?|at |\d+: )", line)]
-    text = "\n".join(line for line in traceback if 'File "' in line or ", in " in line or "(" in line)
+def _by_frames(lines: Sequence[str]) -> Stage | None:
+    text = "\n".join(line for line in lines if 'File "' in line or ", in " in line or "(" in line)
     return next((stage for stage, expression in _FRAMES if expression.search(text)), None)
+
+
+def _by_hints(event: Event) -> Stage | None:
+    text = "\n".join((*event.context, event.message, *event.after))
+    return next((stage for stage, expression in _HINTS if expression.search(text)), None)
 
 
 def _by_progress(event: Event, evidence: Evidence) -> Staged:
@@ -155,7 +190,7 @@ def _by_progress(event: Event, evidence: Evidence) -> Staged:
 def _by_figures(event: Event, log: LogFacts) -> Staged:
     """Nothing before the error: a large single request is an activation, layer-sized ones are weights."""
     wanted = gib(event.fields.get("wanted"))
-    if log.has("served_request", "http_5xx"):
+    if log.has("served_request", "http_5xx", "died_while_serving"):
         return Staged(Stage.RUNTIME, 0.6)
     if wanted is not None and wanted >= 2.0:
         return Staged(Stage.PROFILE, 0.45)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from troubleshoot.causes.base import Cause, Judgement
 from troubleshoot.evidence import Evidence
-from troubleshoot.findings import Fix, Severity
+from troubleshoot.findings import EvidenceItem, Fix, MetricEvidence, Severity
 from troubleshoot.logs.events import Event
 
 MIN_STALL_SECONDS = 8.0
@@ -28,6 +28,7 @@ class EngineStuck(Cause):
     id = "hang_engine_stuck"
     family = "hang"
     title = "The engine is stuck: requests are held and no step is made"
+    min_waiting_connections = 10
     needs = ("metrics: two scrapes", "log: statistics lines")
     consequences = frozenset(
         {
@@ -69,6 +70,9 @@ class EngineStuck(Cause):
                 )
         if said:
             return self._reported(evidence, said)
+        silent = self._silent_end(evidence)
+        if silent is not None:
+            return silent
         if evidence.serving is None:
             if evidence.metrics and len(evidence.metrics.timeline.scrape_times) > 1 and evidence.metrics.engine:
                 return self.ruled_out("no request runs or waits: the engine is idle")
@@ -90,14 +94,14 @@ class EngineStuck(Cause):
         end: float,
         said: list[Event],
     ) -> Judgement:
-        from troubleshoot.findings import EvidenceItem, MetricEvidence
-
         proof: list[EvidenceItem] = []
         if source == "metrics" and evidence.metrics:
             names = evidence.metrics.raw_names
-            for series in ("llm_engine_steps_total", "llm_generation_tokens_total"):
-                if evidence.metrics.timeline.has(series):
-                    proof.append(MetricEvidence(names.get(series, series), 0.0, "increase", (start, end), "flat"))
+            proof += [
+                MetricEvidence(names.get(series, series), 0.0, "increase", (start, end), "flat")
+                for series in ("llm_engine_steps_total", "llm_generation_tokens_total")
+                if evidence.metrics.timeline.has(series)
+            ]
             proof.append(
                 MetricEvidence(
                     names.get("llm_requests_running", "llm_requests_running"),
@@ -117,6 +121,27 @@ class EngineStuck(Cause):
             [*proof, *(evidence.quote(event) for event in said[:2])],
             self._fixes(),
         )
+
+    def _silent_end(self, evidence: Evidence) -> Judgement | None:
+        """Tokens stop under load while connections pile up.
+
+        vLLM's front end refreshes its gauges only from engine output: when the engine stops between two requests
+        they read 0 running for ever, and only the open connections show that clients wait.
+        """
+        metrics, serving = evidence.metrics, evidence.serving
+        if metrics is None or serving is None or serving.source != "metrics" or not metrics.timeline.scrape_times:
+            return None
+        end = metrics.timeline.scrape_times[-1]
+        quiet = end - max(moment.end_seconds for moment in serving.all_moments if moment.is_busy)
+        open_files = metrics.timeline.points("process_open_fds", max, (end - quiet, end))
+        if quiet < 2 * MIN_STALL_SECONDS or len(open_files) < 3:
+            return None
+        grown = open_files[-1][1] - open_files[0][1]
+        if grown < self.min_waiting_connections:
+            return None
+        proof = [MetricEvidence("process_open_fds", grown, "increase", (end - quiet, end), "open connections")]
+        text = f"No token for {quiet:.0f} s after a busy time, while {grown:.0f} more connections are open than before: clients wait for an engine that does nothing. Its gauges are stale: the front end sets them only when the engine answers."
+        return self.finding(Severity.CRITICAL, 0.7, text, proof, self._fixes())
 
     def _reported(self, evidence: Evidence, said: list[Event]) -> Judgement:
         return self.finding(

@@ -141,11 +141,12 @@ class SwapSpacePinned(SignatureCause):
     id = "oom_swap_space_pinned"
     family = "oom"
     title = "Host memory for swap space or pinned buffers cannot be reserved"
-    signatures = ("swap_space_too_large", "cuda_oom", "host_allocation_failed")
+    signatures = ("swap_space_too_large", "cuda_oom", "cuda_fault", "host_allocation_failed")
     consequences = _START_FAILURES | {
         "oom_weights_do_not_fit",
         "oom_activation_peak_profile_run",
         "oom_runtime_kv_pressure_or_fragmentation",
+        "crash_engine_dead_cuda_error",
         "oom_host_memory",
     }
     confidence = 0.88
@@ -157,7 +158,7 @@ class SwapSpacePinned(SignatureCause):
         near = "\n".join((*event.context[-14:], event.message))
         return bool(
             re.search(
-                r"pin_memory|_pinned|cudaHostAlloc|cudaHostRegister|cpu_cache|swap_space|cpu_swap|CPU swap",
+                r"pin_memory|pinned memory|_pinned|cudaHostAlloc|cudaHostRegister|cpu_cache|swap_space|cpu_swap|CPU swap",
                 near,
             )
         )

@@ -421,11 +421,17 @@ class GpuMemoryShared(SignatureCause):
 
 
 def others_gib(event: Event) -> float | None:
-    """GiB that other processes hold, by the error's own list or by what is neither free nor the process's own."""
-    listed = gib(event.fields.get("other"))
+    """GiB that other processes hold: what is neither free nor the process's own.
+
+    Inside a container PyTorch cannot tell its own process and lists it as "Process N": without a "this process has",
+    a listed process that holds at least what PyTorch allocated is the failing one itself.
+    """
+    listed, own, allocated = (gib(event.fields.get(name)) for name in ("other", "own", "allocated"))
+    capacity, free = (gib(event.fields.get(name)) for name in ("capacity", "free"))
+    if own is None and listed is not None and allocated is not None and listed >= allocated:
+        own, listed = listed, None
     if listed is not None:
         return listed
-    capacity, free, own = (gib(event.fields.get(name)) for name in ("capacity", "free", "own"))
     if capacity is None or free is None or own is None:
         return None
     return capacity - free - own

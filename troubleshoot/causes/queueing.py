@@ -40,7 +40,8 @@ def mostly_deferred(serving: Serving) -> bool:
     vLLM tells since 0.20 (`num_requests_waiting_by_reason`).
     """
     if serving.timeline is None:
-        return False
+        lines = serving.moments
+        return sum(moment.deferred or 0 for moment in lines) > 2 * sum(moment.waiting or 0 for moment in lines)
     deferred = sum(serving.timeline.values("llm_requests_waiting_by_reason", sum, serving.window, reason="deferred"))
     capacity = sum(serving.timeline.values("llm_requests_waiting_by_reason", sum, serving.window, reason="capacity"))
     return deferred > 2 * capacity and deferred > 0
@@ -185,7 +186,7 @@ class PreemptionThrash(Cause):
         seen = evidence.log_serving
         falls = preempting_moments(seen) if seen else []
         if seen and falls:
-            queued_anyway = all((moment.waiting or 0) > 0 for moment in seen.moments)
+            queued_anyway = all((before.waiting or 0) > 0 for before, _ in falls)
             return self._holds(
                 evidence,
                 Severity.WARNING,
@@ -249,15 +250,15 @@ class PreemptionThrash(Cause):
         )
 
 
-def preempting_moments(serving: Serving) -> list[Moment]:
-    """Moments in which, with the KV cache nearly full, requests moved from running to waiting."""
+def preempting_moments(serving: Serving) -> list[tuple[Moment, Moment]]:
+    """Neighbouring moments between which, with the KV cache nearly full, requests moved from running to waiting."""
     found = []
     for before, after in zip(serving.all_moments, serving.all_moments[1:], strict=False):
         full = max(before.kv_usage_ratio or 0, after.kv_usage_ratio or 0) >= 0.97
         fell = (after.running or 0) < (before.running or 0)
         rose = (after.waiting or 0) > (before.waiting or 0)
         if full and fell and rose:
-            found.append(after)
+            found.append((before, after))
     return found
 
 
@@ -440,9 +441,11 @@ class RequestsRejected(Cause):
             [evidence.metric("llm_requests_rejected_total", counted, "increase")] if counted else []
         )
         proof += [evidence.quote(event) for event in events[:2]]
-        parts = [f"{logged:,} refused in the log".replace(",", " ")] * bool(logged) + [
-            f"{counted:.0f} counted in the window"
-        ] * bool(counted)
+        parts = []
+        if logged:
+            parts.append(f"{logged:,} refused in the log".replace(",", " "))
+        if counted:
+            parts.append(f"{counted:.0f} counted in the window")
         limits = self._limits(evidence)
         return self.finding(
             Severity.CRITICAL if logged + (counted or 0) >= 20 else Severity.WARNING,

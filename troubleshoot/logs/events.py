@@ -11,6 +11,9 @@ from troubleshoot.logs.grammar import Line, parse_line
 from troubleshoot.logs.scan import Located, ScanResult
 from troubleshoot.logs.signature import Signature
 
+_JOINED_LINES = 4
+"""A message that people or terminals wrapped spans no more lines than this."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -33,6 +36,7 @@ class Event:
     time_seconds: float | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
     context: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
     def number(self, name: str) -> float | None:
         """The field as a number (thousands separators removed); None where it is absent or no number."""
@@ -72,13 +76,14 @@ def _event(file: str, located: Located, signature: Signature) -> Event:
         time_seconds=line.time_seconds,
         fields=fields,
         context=tuple(_same_process(hit.context, line.process)) if hit.context else (),
+        after=tuple(_same_process(hit.follow, line.process)) if hit.follow else (),
     )
 
 
 def _joined(line: Line, follow: bytes) -> str:
     """The message with the lines after it that the same process wrote, as one text."""
     parts = [line.message]
-    for raw in follow.split(b"\n")[1:]:
+    for raw in follow.split(b"\n")[1 : _JOINED_LINES + 1]:
         after = parse_line(raw)
         if after.process == line.process:
             parts.append(after.message.strip())
@@ -88,14 +93,21 @@ def _joined(line: Line, follow: bytes) -> str:
 def _fields(signature: Signature, message: str, joined: str) -> dict[str, str]:
     if not signature.fields:
         return {}
-    expression = _compiled(signature.fields)
     best: dict[str, str] = {}
     for text in (message, joined):
-        for match in expression.finditer(text):
-            found = {name: value for name, value in match.groupdict().items() if value is not None}
-            if len(found) > len(best):
-                best = found
+        found: dict[str, str] = {}
+        for expression in signature.fields:
+            found = {**_named(_compiled(expression), text), **found}
+        if len(found) > len(best):
+            best = found
     return best
+
+
+def _named(expression: re.Pattern[str], text: str) -> dict[str, str]:
+    """The named groups of the match that has most of them."""
+    matches = (match.groupdict() for match in expression.finditer(text))
+    groups = ({name: value for name, value in found.items() if value is not None} for found in matches)
+    return max(groups, key=len, default={})
 
 
 @lru_cache(maxsize=512)

@@ -25,7 +25,9 @@ _TRANSPORT = re.compile(
     )""",
     re.VERBOSE,
 )
-_PROCESS = re.compile(r"^(?:\((?P<name>[\w.:/-]+?),?\s+pid=(?P<pid>\d+)[^)]*\)|\[(?P<rank>rank\d+)\]:)\s?")
+_PROCESS = re.compile(
+    r"^(?:\((?P<name>[A-Za-z][\w.:/-]*),?(?:\s+rank=\d+)?,?\s+(?:pid|ip)=(?P<pid>[\d.]+)[^)]*\)|\[(?P<rank>rank\d+)\]:)\s?"
+)
 _VLLM = re.compile(
     r"^(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL)\s+(?P<month>\d\d)-(?P<day>\d\d)\s"
     r"(?P<clock>\d\d:\d\d:\d\d)(?:\.\d+)?\s"
@@ -48,7 +50,7 @@ _CUMULATIVE_DAYS = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line understood. `time_seconds` counts from an arbitrary origin: only differences within a file mean anything."""
+    """A line understood. `time_seconds` has an arbitrary origin: only differences within a file mean anything."""
 
     message: str
     text: str
@@ -105,10 +107,10 @@ def _parse_logger(text: str, transport_time: float | None) -> Line:
     match = _LLAMA.match(rest)
     if match:
         letter = match.group("letter") or match.group("plain")
-        seconds: float | None = None
+        uptime: float | None = None
         if match.group("m"):
-            seconds = int(match.group("m")) * 60 + int(match.group("s")) + int(match.group("ms")) / 1000
-        return Line(rest[match.end() :], text, _LETTER[letter], process, "", seconds)
+            uptime = int(match.group("m")) * 60 + int(match.group("s")) + int(match.group("ms")) / 1000
+        return Line(rest[match.end() :], text, _LETTER[letter], process, "", uptime)
     match = _LEVEL.match(rest)
     if match:
         return Line(

@@ -7,16 +7,16 @@ the whole would.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from troubleshoot.logs.matcher import Pieces
 from troubleshoot.logs.signature import Keep, Signature
 from troubleshoot.logs.window import Window
 
-RARE_KEPT = 40
-SERIES_KEPT = 1200
-SERIES_RECENT = 300
+RARE_KEPT = 24
+SERIES_KEPT = 300
+SERIES_RECENT = 150
 
 
 class _Room(NamedTuple):
@@ -56,16 +56,25 @@ class Keeper:
         self._room: Mapping[str, _Room] = {}
 
     @property
-    def marks(self) -> Set[str]:
-        """Signatures of which nothing more has to be known."""
+    def known(self) -> Set[str]:
+        """Marks that were seen: nothing more of them will be kept or counted."""
         return {identity for identity in self.counts if self._signatures[identity].keep is Keep.MARK}
+
+    @property
+    def full(self) -> Set[str]:
+        """Signatures of which no more can be kept, and whose count need not be exact."""
+        return {
+            identity
+            for identity, room in self._room.items()
+            if room == (0, 0) and self._signatures[identity].keep is Keep.FACT
+        }
 
     def take(self, window: Window, found: Mapping[str, Pieces], stripe: int, lines: int) -> int:
         """Keep what is worth it of a window that begins `lines` newlines into its stripe; return its newlines."""
         wanted = sorted(
             (begin, pieces[begin], identity)
             for identity, pieces in found.items()
-            for begin in self._wanted(identity, sorted(pieces), window.base)
+            for begin in self._wanted(identity, pieces, window.base)
         )
         place, line = window.start, lines
         for begin, match_end, identity in wanted:
@@ -78,17 +87,21 @@ class Keeper:
             self.counts[identity] = 1 if is_mark else self.counts.get(identity, 0) + len(pieces)
         return line + window.newlines(place, window.end) - lines
 
-    def _wanted(self, identity: str, begins: list[int], base: int) -> Iterable[int]:
+    def _wanted(self, identity: str, pieces: Pieces, base: int) -> Iterable[int]:
         """Of a window's places those that may stay, in order: `_add` then drops what does not."""
         keep = self._signatures[identity].keep
         if keep is Keep.MARK:
-            return begins[:1]
+            return (min(pieces),)
         if keep is Keep.SERIES:
+            begins = sorted(pieces)
             shift = self._thinned[identity].shift if identity in self._thinned else 0
             older = {(base + begin) >> shift: begin for begin in reversed(begins[:-SERIES_RECENT])}
             return [*reversed(older.values()), *begins[-SERIES_RECENT:]]
         room = self._room.get(identity, _ALL_ROOM)
         first = room.first - len(self._first.get(identity, ()))
+        if first + room.recent == 0:
+            return ()
+        begins = sorted(pieces)
         if len(begins) <= first + room.recent:
             return begins
         return [*begins[:first], *begins[len(begins) - room.recent :]]
@@ -138,25 +151,21 @@ class Keeper:
         }
         return self.counts, places, {identity: thinned.shift for identity, thinned in self._thinned.items()}
 
-    def merge(
-        self,
-        counts: Mapping[str, int],
-        places: Mapping[str, list[tuple[Any, ...]]],
-        shifts: Mapping[str, int],
-    ) -> None:
-        """Take in the `state` of a keeper of other parts of the same log."""
-        mine = self.all()
-        for identity, found in places.items():
-            is_mark = self._signatures[identity].keep is Keep.MARK
-            self.counts[identity] = 1 if is_mark else self.counts.get(identity, 0) + counts[identity]
-            everything = sorted([*mine.get(identity, ()), *(Kept(*kept) for kept in found)])
-            self._first.pop(identity, None)
-            self._recent.pop(identity, None)
-            thinned = self._thinned.pop(identity, None)
-            shift = max(thinned.shift if thinned else 0, shifts.get(identity, 0))
-            if shift:
-                self._thinned[identity] = _Thinned(shift)
-            for kept in everything:
+    def merge(self, states: Sequence[KeeperState]) -> None:
+        """Take in the states of keepers of other parts of the same log."""
+        everything = {identity: list(found) for identity, found in self.all().items()}
+        shifts = {identity: thinned.shift for identity, thinned in self._thinned.items()}
+        for counts, places, other_shifts in states:
+            for identity, found in places.items():
+                is_mark = self._signatures[identity].keep is Keep.MARK
+                self.counts[identity] = 1 if is_mark else self.counts.get(identity, 0) + counts[identity]
+                everything.setdefault(identity, []).extend(Kept(*kept) for kept in found)
+            for identity, shift in other_shifts.items():
+                shifts[identity] = max(shift, shifts.get(identity, 0))
+        self._first, self._recent = {}, {}
+        self._thinned = {identity: _Thinned(shift) for identity, shift in shifts.items()}
+        for identity, places_of_all in everything.items():
+            for kept in sorted(places_of_all):
                 self._add(identity, kept)
 
 

@@ -20,7 +20,7 @@ REACH_BYTES = 512
 """An expression's match lies within this distance of its literal: no wording has wider gaps."""
 
 FLOOD = 64
-"""Of so many places of one literal in a window only as many are looked at one by one, where each of those is confirmed."""
+"""Of more places of a literal in a window so many are looked at; where all are confirmed, so is the rest."""
 
 _NEWLINE = 0x0A
 

@@ -8,7 +8,7 @@ engine and was seen is no longer searched for.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -16,7 +16,7 @@ from troubleshoot.logs.interruption import Interruption
 from troubleshoot.logs.keeper import Keeper, KeeperState
 from troubleshoot.logs.matcher import Matcher, Scanner
 from troubleshoot.logs.signature import Keep, Signature
-from troubleshoot.logs.window import BLOCK_BYTES, windows
+from troubleshoot.logs.window import BLOCK_BYTES, new_buffer, windows
 from troubleshoot.logs.workers import MOST_TASKS, WorkerLostError, shared_out, usable_workers
 
 _LAST_BYTES = 4096
@@ -27,12 +27,19 @@ class ByteSource(Protocol):
     """What the scan needs of an input: see `troubleshoot.sources.files`."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What to call it in a report."""
+
     @property
-    def size_bytes(self) -> int | None: ...
+    def size_bytes(self) -> int | None:
+        """Bytes of the file, None where there is none."""
+
     @property
-    def seekable_fd(self) -> int | None: ...
-    def readinto(self, buffer: memoryview, /) -> int: ...
+    def seekable_fd(self) -> int | None:
+        """The descriptor of a plain file of text, None for anything else."""
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fill the buffer from its start; the bytes that were there, 0 at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,7 @@ class Plan:
     """How a log is divided. The first and the last stripe of a file are looked at in full."""
 
     block_bytes: int = BLOCK_BYTES
-    stripe_bytes: int = 4 << 20
+    stripe_bytes: int = 2 << 20
     striped_from_bytes: int = 24 << 20
     workers: int = 4
 
@@ -135,12 +142,13 @@ class _Read:
 
     def state(self) -> _State:
         """All of it in plain types, for another process."""
-        return self.keeper.state(), {index: tuple(stripe) for index, stripe in self.stripes.items()}
+        return self.keeper.state(), {index: (*stripe,) for index, stripe in self.stripes.items()}
 
-    def add_state(self, keeper: KeeperState, stripes: Mapping[int, tuple[int, int, bytes]]) -> None:
+    def add(self, states: Sequence[_State]) -> None:
         """Take in what was read of other stripes."""
-        self.keeper.merge(*keeper)
-        self.stripes.update((index, _Stripe(*stripe)) for index, stripe in stripes.items())
+        self.keeper.merge([keeper for keeper, _ in states])
+        for _, stripes in states:
+            self.stripes.update((index, _Stripe(*stripe)) for index, stripe in stripes.items())
 
     def result(self, name: str, *, interrupted: bool) -> ScanResult:
         """The result, with line numbers counted from the log's beginning."""
@@ -192,8 +200,8 @@ class _Reading:
 
         size = newlines = 0
         scanner = self.matcher.scanner()
-        for window in windows(fill, block_bytes=self.plan.block_bytes):
-            found = scanner.scan(window, read.keeper.marks)
+        for window in windows(fill, new_buffer(self.plan.block_bytes)):
+            found = scanner.scan(window, read.keeper.known)
             newlines += read.keeper.take(window, found, 0, newlines)
             size += window.end - window.start
             read.stripes[0] = _Stripe(size, newlines, _last_bytes(window.buffer, window.end))
@@ -201,7 +209,7 @@ class _Reading:
         return read
 
     def file(self, source: ByteSource) -> _Read:
-        """Read a plain file in stripes. Where that fails, read it as a stream, which then tells how far it is readable."""
+        """Read a plain file in stripes. Where that fails, read it as a stream, which tells how far it is readable."""
         try:
             return self._stripes(source)
         except (OSError, WorkerLostError):
@@ -211,24 +219,24 @@ class _Reading:
         size, descriptor = source.size_bytes or 0, source.seekable_fd
         assert descriptor is not None  # noqa: S101
         number = min(max(3, -(-size // self.plan.stripe_bytes)), MOST_TASKS)
-        search = _StripeSearch(descriptor, -(-size // number), number, self.plan.block_bytes)
+        search = _StripeSearch(descriptor, -(-size // number), number, new_buffer(self.plan.block_bytes))
         head, tail = _Read(Keeper(self.signatures)), _Read(Keeper(self.signatures))
         in_full = self.matcher.scanner()
         search.run(0, in_full, head)
         if self.interruption.requested:
             return head
         search.run(number - 1, in_full, tail)
-        for part in self._middle(range(1, number - 1), search, head.keeper, tail.keeper):
-            head.add_state(*part)
+        parts = [*self._middle(range(1, number - 1), search, head.keeper, tail.keeper)]
         if not self.interruption.requested:
-            head.add_state(*tail.state())
+            parts.append(tail.state())
             self.progress(size)
+        head.add(parts)
         return head
 
     def _middle(self, stripes: range, search: _StripeSearch, head: Keeper, tail: Keeper) -> Iterator[_State]:
         """Search stripes in this process and in others; what each of them found."""
-        scanner = self.matcher.scanner(sampled=_SAMPLED, without=head.marks)
         part = _Read(head.between(tail))
+        scanner = self.matcher.scanner(sampled=_SAMPLED, without=head.known | part.keeper.full)
         with shared_out(stripes) as workers:
 
             def child() -> object:
@@ -253,7 +261,7 @@ class _StripeSearch(NamedTuple):
     descriptor: int
     stripe_bytes: int
     number: int
-    block_bytes: int
+    buffer: bytearray
 
     def run(self, index: int, scanner: Scanner, read: _Read) -> None:
         """Search one stripe. The last one goes to the end of the file, wherever that is by then."""
@@ -261,8 +269,8 @@ class _StripeSearch(NamedTuple):
         end = begin + self.stripe_bytes if index + 1 < self.number else None
         size = newlines = 0
         last_bytes = b""
-        for window in windows(self._fill, begin, end, self.block_bytes):
-            found = scanner.scan(window, read.keeper.marks)
+        for window in windows(self._fill, self.buffer, begin, end):
+            found = scanner.scan(window, read.keeper.known)
             newlines += read.keeper.take(window, found, index, newlines)
             size += window.end - window.start
             last_bytes = _last_bytes(window.buffer, window.end)

@@ -13,7 +13,8 @@ class Keep(Enum):
     """Errors and the like: the first and the last of them, and on how many lines they stand."""
 
     FACT = "fact"
-    """Start-up facts: as RARE, but in the middle of a long file only one place a block is looked at."""
+    """Start-up facts: as RARE, but in the middle of a long file only one place a block is looked at, and none where
+    both ends of the file already hold as many as are kept."""
 
     SERIES = "series"
     """Periodic lines (statistics): the whole timeline, thinned evenly where it is long; its end in full. In the middle
@@ -36,7 +37,7 @@ class Signature:
 
     id: str
     finds: tuple[str, ...]
-    fields: str = ""
+    fields: tuple[str, ...] = ()
     keep: Keep = Keep.RARE
     follow: int = 0
     context_lines: int = 0

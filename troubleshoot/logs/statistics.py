@@ -15,6 +15,7 @@ from troubleshoot.logs.events import Event
 _VLLM = {
     "running": re.compile(r"Running:\s*(\d+)"),
     "waiting": re.compile(r"(?:Waiting|Pending):\s*(\d+)"),
+    "deferred": re.compile(r"Deferred:\s*(\d+)"),
     "swapped": re.compile(r"Swapped:\s*(\d+)"),
     "kv": re.compile(r"(?:GPU|CPU|[A-Z]{2,4})? ?KV cache usage:\s*([\d.]+)\s*%"),
     "prompt": re.compile(r"Avg prompt throughput:\s*([\d.]+)"),
@@ -30,6 +31,8 @@ _SGLANG = {
     "new": re.compile(r"#new-token:\s*(\d+)"),
     "cached": re.compile(r"#cached-token:\s*(\d+)"),
 }
+HARDLY_ANY_TOKENS = 0.2
+"""Tokens per second and running sequence: a hundredth of what the slowest useful server does."""
 _ENGINE_INDEX = re.compile(r"Engine (\d{3}):")
 
 
@@ -45,6 +48,7 @@ class LogStats:
     prompt_tokens_per_second: float | None = None
     generation_tokens_per_second: float | None = None
     prefix_hit_ratio: float | None = None
+    deferred: int = 0
 
     @property
     def time_seconds(self) -> float | None:
@@ -58,8 +62,13 @@ class LogStats:
 
     @property
     def makes_no_tokens(self) -> bool:
-        """Work is there, and neither a prompt nor a generated token was counted."""
-        return not self.idle and self.generation_tokens_per_second == 0.0 and not self.prompt_tokens_per_second
+        """Work is there, and neither a prompt nor, for practical purposes, a generated token was counted.
+
+        The line covers its whole interval, so the first after a stop still holds a few tokens from before it.
+        """
+        if self.generation_tokens_per_second is None or self.prompt_tokens_per_second:
+            return False
+        return not self.idle and self.generation_tokens_per_second < HARDLY_ANY_TOKENS * max(self.running, 1)
 
 
 def read_statistics(vllm: Iterable[Event], sglang: Iterable[Event]) -> tuple[LogStats, ...]:
@@ -83,6 +92,7 @@ def _vllm(event: Event) -> LogStats | None:
         prompt_tokens_per_second=values["prompt"],
         generation_tokens_per_second=values["generation"],
         prefix_hit_ratio=None if values["hits"] is None else values["hits"] / 100,
+        deferred=int(values["deferred"] or 0),
     )
 
 

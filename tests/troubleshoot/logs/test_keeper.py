@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import pytest
 
@@ -62,7 +63,7 @@ def log(seed: int, length: int = 20_000) -> list[str]:
 def parts(seed: int, length: int) -> Iterator[tuple[int, int]]:
     choose = random.Random(seed)
     borders = sorted({0, length, *(choose.randrange(length) for _ in range(12))})
-    return zip(borders, borders[1:], strict=False)
+    return pairwise(borders)
 
 
 def test_of_rare_lines_the_first_and_the_last_stay_and_all_are_counted() -> None:
@@ -80,7 +81,7 @@ def test_of_a_mark_the_first_stays() -> None:
     keeper = of_whole(["x", "mark", "mark"])
     assert kept(keeper) == {"mark": [1]}
     assert keeper.counts == {"mark": 1}
-    assert keeper.marks == {"mark"}
+    assert keeper.known == {"mark"}
 
 
 def test_a_short_series_stays_whole() -> None:
@@ -96,7 +97,7 @@ def test_of_a_long_series_the_first_the_whole_end_and_an_even_spread_stay(number
     assert recent == list(range(number - SERIES_RECENT, number))
     assert older[0] == 0
     assert SERIES_KEPT // 2 <= len(older) <= SERIES_KEPT
-    gaps = {later - earlier for earlier, later in zip(older, older[1:], strict=False)}
+    gaps = {later - earlier for earlier, later in pairwise(older)}
     assert len(gaps) == 1
 
 
@@ -126,8 +127,7 @@ def test_merged_keepers_hold_what_one_keeper_of_all_would(seed: int) -> None:
     for index, (begin, end) in enumerate(parts(seed, len(words))):
         take(keepers[(index * index) % 3], words, begin, end)
     merged = Keeper(SIGNATURES)
-    for keeper in keepers:
-        merged.merge(*keeper.state())
+    merged.merge([keeper.state() for keeper in keepers])
     whole = of_whole(words)
     assert kept(merged) == kept(whole)
     assert merged.counts == whole.counts
@@ -142,8 +142,7 @@ def test_a_keeper_between_two_others_keeps_enough(seed: int) -> None:
     between = head.between(tail)
     for begin in range(4000, 27_000, 1000):
         take(between, words, begin, begin + 1000)
-    for keeper in (between, tail):
-        head.merge(*keeper.state())
+    head.merge([between.state(), tail.state()])
     whole = of_whole(words)
     assert kept(head) == kept(whole)
     assert head.counts == whole.counts
@@ -155,3 +154,9 @@ def test_a_keeper_between_two_full_ones_keeps_nothing_rare() -> None:
     take(between, ["rare"] * 1000, 0, 1000)
     assert kept(between) == {"rare": []}
     assert between.counts == {"rare": 1000}
+
+
+def test_facts_are_full_once_both_ends_hold_enough() -> None:
+    head, tail = of_whole(["fact", "rare"] * 100), of_whole(["fact", "rare"] * 100)
+    assert head.between(tail).full == {"fact"}
+    assert head.between(of_whole(["fact"])).full == set()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from troubleshoot.logs.signature import Signature
-from troubleshoot.logs.window import CUT_BYTES, Read, Window, windows
+from troubleshoot.logs.window import CUT_BYTES, Read, Window, new_buffer, windows
 
 
 def reader(content: bytes, most: int = 1 << 30) -> Read:
@@ -22,14 +22,16 @@ def reader(content: bytes, most: int = 1 << 30) -> Read:
 def pieces(content: bytes, begin: int = 0, end: int | None = None, block_bytes: int = 1) -> list[tuple[int, bytes]]:
     return [
         (window.base + window.start, bytes(window.buffer[window.start : window.end]))
-        for window in windows(reader(content, 30_000), begin, end, block_bytes)
+        for window in windows(reader(content, 30_000), new_buffer(block_bytes), begin, end)
     ]
 
 
 def long_text(seed: int) -> bytes:
     """Lines from nothing to several cuts long."""
     choose = random.Random(seed)
-    lengths = [choose.choice((0, 1, 80, 80, 300, CUT_BYTES - 1, CUT_BYTES, 3 * CUT_BYTES, 9 * CUT_BYTES)) for _ in range(120)]
+    lengths = [
+        choose.choice((0, 1, 80, 80, 300, CUT_BYTES - 1, CUT_BYTES, 3 * CUT_BYTES, 9 * CUT_BYTES)) for _ in range(120)
+    ]
     return b"\n".join(b"x" * length for length in lengths)
 
 
@@ -58,7 +60,7 @@ def test_stretches_read_apart_tile_the_text(seed: int, border: int) -> None:
 def test_where_a_piece_begins_does_not_depend_on_where_reading_began(seed: int) -> None:
     content = long_text(seed)
     whole = Window(bytearray(content), 0, 0, len(content), len(content))
-    for window in windows(reader(content), 123_456, None, 1):
+    for window in windows(reader(content), new_buffer(1), 123_456):
         for place in range(window.start, window.end, 997):
             assert window.base + window.cut(place) == whole.cut(window.base + place)
 

@@ -29,7 +29,7 @@ SIGNATURES: tuple[Signature, ...] = (
             "RCCL error",
             "HCCL error",
         ),
-        fields=r"(?P<text>.{0,200})",
+        fields=(r"(?P<text>.{0,200})",),
     ),
     Signature(
         "nccl_watchdog",
@@ -82,7 +82,7 @@ SIGNATURES: tuple[Signature, ...] = (
             "Stub process .{1,80}is not healthy",
             "Shard process was signaled to shutdown with signal",
         ),
-        fields=r"(?:exit code:?\s*(?P<code>-?\d+)|signal\s+(?P<signal>\d+))",
+        fields=(r"(?:exit code:?\s*(?P<code>-?\d+)|signal\s+(?P<signal>\d+))",),
         context_lines=12,
     ),
     Signature(
@@ -134,6 +134,18 @@ SIGNATURES: tuple[Signature, ...] = (
         ),
         context_lines=_TRACEBACK,
     ),
+    Signature(
+        "died_while_serving",
+        (
+            "output_handler failed",
+            "EngineCore encountered a fatal error",
+            "MQEngineDeadError",
+            "AsyncEngineDeadError",
+            "exceptions.EngineDeadError",
+            "\\(engine dead\\)",
+            "forwardAsync function",
+        ),
+    ),
     # device faults
     Signature(
         "cuda_fault",
@@ -157,13 +169,13 @@ SIGNATURES: tuple[Signature, ...] = (
             "cudaErrorLaunchFailure|cudaErrorAssert|cudaErrorMisalignedAddress",
             "Triton Error \\[CUDA\\]",
         ),
-        fields=r"(?P<text>.{0,200})",
+        fields=(r"(?P<text>.{0,200})",),
         context_lines=_TRACEBACK,
     ),
     Signature(
         "xid",
         ("NVRM: Xid", "\\bXid \\(PCI:", "\\bXID (?:error|code|\\d+)", "\\bXid[: ]+\\d+", "Xid event"),
-        fields=r"[Xx][Ii][Dd][^\d(]*(?:\([^)]*\))?:?\s*(?:[^\d]{0,12})(?P<xid>\d{1,3})\b",
+        fields=(r"[Xx][Ii][Dd][^\d(]*(?:\([^)]*\))?:?\s*(?:[^\d]{0,12})(?P<xid>\d{1,3})\b",),
     ),
     Signature(
         "gpu_lost",
@@ -217,7 +229,7 @@ SIGNATURES: tuple[Signature, ...] = (
             "CUDA unknown error - this may be due to an incorrectly set up environment",
             "Error 80[0-9]: ",
         ),
-        fields=r"(?:found version (?P<found>\d+))?",
+        fields=(r"(?:found version (?P<found>\d+))?",),
         context_lines=6,
     ),
     Signature(
@@ -253,7 +265,7 @@ SIGNATURES: tuple[Signature, ...] = (
             "cuda arch .{0,40}not supported|[Ss][Mm]_?\\d+ is not supported",
             "FP8 (?:quantization |computation |kv cache )?(?:is not supported|requires )",
         ),
-        fields=r"(?P<text>.{0,240})",
+        fields=(r"(?P<text>.{0,240})",),
         context_lines=10,
     ),
     Signature(
@@ -303,7 +315,7 @@ SIGNATURES: tuple[Signature, ...] = (
             "[Tt]okenizer vocab(?:ulary)? (?:size )?(?:mismatch|does not)|[Tt]okenizer mismatch|Token id \\d+ is out of vocabulary|out of vocabulary",
             "failed to load .{1,120}: (?:Internal|Invalid argument|Not found)",
         ),
-        fields=r"(?P<text>.{0,240})",
+        fields=(r"(?P<text>.{0,240})",),
         context_lines=10,
     ),
     # clusters
@@ -318,6 +330,7 @@ SIGNATURES: tuple[Signature, ...] = (
             "Every node should have a unique IP address|different IP addresses|unique IP",
             "[Ff]ailed to connect to (?:the )?(?:GCS|gcs|[Rr]ay cluster|raylet)|Unable to connect to GCS|GCS server .{0,40}(?:failed|not|down)",
             "Ray does not allocate any GPUs on the driver node",
+            "[Pp]lacement group (?:bundle )?(?:cannot|could not|must|failed|creation failed|is infeasible|timed out)",
             "RayActorError|ActorDiedError|ActorUnavailableError|RaySystemError|RayTaskError\\(",
             "[Ii]nfeasible .{0,40}(?:resource|placement|actor|task)|cannot be scheduled right now",
             "node IP address.{0,80}(?:mismatch|not (?:match|found)|does not)|VLLM_HOST_IP.{0,80}(?:not|differ|mismatch)",
@@ -325,7 +338,7 @@ SIGNATURES: tuple[Signature, ...] = (
             "Could not find any running Ray instance|Ray is not initialized|ray\\.init.{0,60}(?:failed|timeout)",
             "Version mismatch: The cluster was started with",
         ),
-        fields=r"(?P<text>.{0,240})",
+        fields=(r"(?P<text>.{0,240})",),
     ),
     Signature(
         "port_in_use",
@@ -338,7 +351,7 @@ SIGNATURES: tuple[Signature, ...] = (
             "[Ff]ailed to bind (?:to )?(?:port|socket|address|the)|[Ff]ailed to start (?:HTTP|GRPC|gRPC|Metrics) service",
             "[Pp]ort \\d+ is (?:in use|occupied|taken)",
         ),
-        fields=r"(?:[Aa]ddress already in use|bind|in use|EADDRINUSE|[Pp]ort).{0,80}?(?P<port>\d{2,5})?",
+        fields=(r"(?:[Aa]ddress already in use|bind|in use|EADDRINUSE|[Pp]ort).{0,80}?(?P<port>\d{2,5})?",),
         context_lines=10,
     ),
     # requests
@@ -361,10 +374,12 @@ SIGNATURES: tuple[Signature, ...] = (
             "[Pp]rompt length .{0,60}(?:larger|longer|greater) than",
             "Token indices sequence length is longer than",
         ),
-        fields=r"(?:maximum\s+context\s+length\s+is\s+(?P<limit>\d+))?"
-        r"(?:.*?requested\s+(?P<requested>\d+)\s+tokens)?"
-        r"(?:.*?(?:at\s+least\s+|has\s+|contains\s+)(?P<prompt>\d+)\s+input\s+tokens)?"
-        r"(?:.*?request\s+\((?P<prompt2>\d+)\s+tokens\)\s+exceeds.*?\((?P<limit2>\d+)\s+tokens\))?",
+        fields=(
+            r"maximum\s+context\s+length\s+is\s+(?P<limit>\d+)",
+            r"requested\s+(?P<requested>\d+)\s+tokens",
+            r"(?:at\s+least\s+|has\s+|contains\s+)(?P<prompt>\d+)\s+input\s+tokens",
+            r"request\s+\((?P<prompt2>\d+)\s+tokens\)\s+exceeds.*?\((?P<limit2>\d+)\s+tokens\)",
+        ),
         follow=3,
     ),
     Signature(
@@ -380,7 +395,7 @@ SIGNATURES: tuple[Signature, ...] = (
             "Unhandled exception.{0,60}request",
             "Invalid response from|Request handler failed",
         ),
-        fields=r"(?P<text>.{0,240})",
+        fields=(r"(?P<text>.{0,240})",),
         context_lines=_TRACEBACK,
         follow=1,
     ),

@@ -11,7 +11,7 @@ SIGNATURES: tuple[Signature, ...] = (
     Signature(
         "shm_broadcast_wait",
         ("No available shared memory broadcast block", "No available block found in \\d"),
-        fields=r"found\s*in (?P<seconds>\d+)",
+        fields=(r"found\s*in (?P<seconds>\d+)",),
     ),
     Signature(
         "engine_not_answering",
@@ -28,7 +28,7 @@ SIGNATURES: tuple[Signature, ...] = (
             "TimeoutError: RPC call",
             "blocked for more than \\d+ seconds",
         ),
-        fields=r"(?P<text>.{0,200})",
+        fields=(r"(?P<text>.{0,200})",),
     ),
     Signature(
         "startup_timeout",
@@ -37,6 +37,6 @@ SIGNATURES: tuple[Signature, ...] = (
             "Did not receive response from front-end process",
             "Engine (?:core|process) startup timed out",
         ),
-        fields=r"Waited (?P<seconds>\d+)s",
+        fields=(r"Waited (?P<seconds>\d+)s",),
     ),
 )

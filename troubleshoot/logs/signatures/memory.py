@@ -24,25 +24,32 @@ SIGNATURES: tuple[Signature, ...] = (
             "cudaMalloc failed: out of memory",
             "CUDA runtime error in .{1,80}: out of memory",
             "CUDA_ERROR_OUT_OF_MEMORY",
+            "would exceed allowed memory",
             "RESOURCE_EXHAUSTED: Out of memory",
         ),
-        fields=r"(?:Tried to allocate (?P<wanted>[\d.]+ (?:[KMG]i?B|bytes)))?"
-        r"(?:.*?(?:total capac?ity of|;) (?P<capacity>[\d.]+ [KMG]i?B))?"
-        r"(?:.*?(?:of which|already allocated;) (?P<free>[\d.]+ (?:[KMG]i?B|bytes))(?: is)? free)?"
-        r"(?:.*?Process (?P<other_pid>\d+) has (?P<other>[\d.]+ [KMG]i?B) memory in use)?"
-        r"(?:.*?this process has (?P<own>[\d.]+ [KMG]i?B) memory in use)?",
-        follow=4,
+        fields=(
+            r"Tried to allocate (?P<wanted>[\d.]+ (?:[KMG]i?B|bytes))",
+            r"(?:total capac?ity of |GPU \d+; )(?P<capacity>[\d.]+ [KMG]i?B)",
+            r"of which (?P<free>[\d.]+ (?:[KMG]i?B|bytes)) is free",
+            r"already allocated; (?P<free>[\d.]+ (?:[KMG]i?B|bytes)) free",
+            r"Process (?P<other_pid>\d+) has (?P<other>[\d.]+ [KMG]i?B) memory in use",
+            r"this process has (?P<own>[\d.]+ [KMG]i?B) memory in use",
+            r"Of the allocated memory (?P<allocated>[\d.]+ [KMG]i?B)",
+        ),
+        follow=40,
         context_lines=_TRACEBACK,
     ),
     Signature(
         "cuda_oom_free_memory",
         ("is free\\. (?:Including non-PyTorch|Process )", "bytes is free"),
-        fields=r"total capac?ity of (?P<capacity>[\d.]+ [KMG]i?B) of which (?P<free>[\d.]+ (?:[KMG]i?B|bytes)) is free",
+        fields=(
+            r"total capac?ity of (?P<capacity>[\d.]+ [KMG]i?B) of which (?P<free>[\d.]+ (?:[KMG]i?B|bytes)) is free",
+        ),
     ),
     Signature(
         "other_process_uses_gpu",
         ("Process \\d+ has [\\d.]+ [KMG]iB memory in use",),
-        fields=r"Process (?P<pid>\d+) has (?P<used>[\d.]+ [KMG]i?B) memory in use",
+        fields=(r"Process (?P<pid>\d+) has (?P<used>[\d.]+ [KMG]i?B) memory in use",),
     ),
     Signature(
         "kv_no_blocks",
@@ -53,8 +60,9 @@ SIGNATURES: tuple[Signature, ...] = (
             "Please try to increase --mem-fraction-static",
             "Available KV cache memory: -",
             "No available blocks for the KV cache",
+            "larger than the profiled value -",
         ),
-        fields=r"Available KV cache memory: (?P<available>-?[\d.]+) GiB",
+        fields=(r"Available KV cache memory: (?P<available>-?[\d.]+) GiB",),
     ),
     Signature(
         "kv_below_one_request",
@@ -69,33 +77,38 @@ SIGNATURES: tuple[Signature, ...] = (
             "llama_kv_cache_init: failed to allocate",
             "is larger than the KV cache size",
         ),
-        fields=r"(?:max seq len\s*\((?P<max_len>[\d,]+)\))"
-        r"(?:.*?(?P<needed>-?[\d.]+) Gi?B\s+KV\s+cache\s+is\s+needed)?"
-        r"(?:.*?available\s+KV\s+cache\s+memory\s+\((?P<available>-?[\d.]+) Gi?B\))?"
-        r"(?:.*?stored\s+in\s+KV\s+cache\s*\((?P<tokens>[\d,]+)\))?"
-        r"(?:.*?stimated\s+maximum\s+model\s+length\s+is\s+(?P<estimate>[\d,]+))?",
+        fields=(
+            r"(?:max seq len\s*\((?P<max_len>[\d,]+)\))"
+            r"(?:.*?(?P<needed>-?[\d.]+) Gi?B\s+KV\s+cache\s+is\s+needed)?"
+            r"(?:.*?available\s+KV\s+cache\s+memory\s+\((?P<available>-?[\d.]+) Gi?B\))?"
+            r"(?:.*?stored\s+in\s+KV\s+cache\s*\((?P<tokens>[\d,]+)\))?"
+            r"(?:.*?stimated\s+maximum\s+model\s+length\s+is\s+(?P<estimate>[\d,]+))?",
+        ),
         follow=4,
     ),
     Signature(
         "free_memory_below_target",
         ("on startup is less than", "is less than desired GPU memory utilization"),
-        fields=r"Free memory on device\s*(?P<device>\S+)?\s*\((?P<free>[\d.]+)/(?P<total>[\d.]+) GiB\)\s+on startup is less"
-        r"\s+than.*?\((?P<utilization>[\d.]+),\s*(?P<wanted>[\d.]+) GiB\)",
+        fields=(
+            r"Free memory on device\s*(?P<device>\S+)?\s*\((?P<free>[\d.]+)/(?P<total>[\d.]+) GiB\)\s+on startup is less"
+            r"\s+than.*?\((?P<utilization>[\d.]+),\s*(?P<wanted>[\d.]+) GiB\)",
+        ),
         follow=3,
     ),
     Signature(
         "memory_changed_while_profiling",
         ("Error in memory profiling", "processes sharing the same container release GPU memory"),
-        fields=r"nitial (?:free|used) memory (?P<before>[\d.]+)(?: GiB)?, current (?:free|used) memory (?P<after>[\d.]+)",
+        fields=(
+            r"nitial (?:free|used) memory (?P<before>[\d.]+)(?: GiB)?, current (?:free|used) memory (?P<after>[\d.]+)",
+        ),
         follow=2,
     ),
     Signature(
         "weights_do_not_fit",
         (
             "Failed to load model - not enough GPU memory",
-            "unable to allocate \\w+ buffer",
-            "failed to allocate .{0,30}model buffer",
-            "failed to allocate \\w{1,12} buffer of size",
+            "unable to allocate (?:CUDA|ROCm|Vulkan|Metal|SYCL|HIP|MUSA)\\w* buffer",
+            "failed to allocate (?:CUDA|ROCm|Vulkan|Metal|SYCL|HIP|MUSA)\\w* buffer of size",
             "enough memory to load the (?:model|weights|engine)",
             "weights do(?:es)? not fit",
         ),
@@ -104,21 +117,22 @@ SIGNATURES: tuple[Signature, ...] = (
     Signature(
         "sampler_warmup_oom",
         ("out of memory occurred when warming up sampler", "out of memory occurred when warming up pooler"),
-        fields=r"with (?P<requests>\d+) dummy requests",
+        fields=(r"with (?P<requests>\d+) dummy requests",),
     ),
     Signature(
         "graph_capture_failed",
         (
             "Capture cuda graph failed",
+            "during (?:CUDA|cuda)[- ]graph capture",
             "[Oo]ut of memory.{0,60}(?:cuda ?graph|graph capture)",
             "graph capture.{0,60}out of memory",
         ),
-        fields=r"failed: (?P<reason>.{0,120})",
+        fields=(r"failed: (?P<reason>.{0,120})",),
     ),
     Signature(
         "prefill_profile_too_large",
         ("Not enough memory to handle \\d+ prefill tokens", "Not enough memory to handle .{1,40}prefill"),
-        fields=r"handle (?P<tokens>\d+) prefill",
+        fields=(r"handle (?P<tokens>\d+) prefill",),
     ),
     Signature(
         "runtime_allocation_failed",
@@ -144,7 +158,9 @@ SIGNATURES: tuple[Signature, ...] = (
             "[Oo]om[- _]?[Kk]illed",
             "Killed process \\d+ \\(.{1,40}\\) total-vm",
         ),
-        fields=r"(?:Killed process (?P<pid>\d+)[, ]+\(?(?P<name>[^),]+)\)?|task=(?P<task>[^,\s]+)|process (?P<pid2>\d+) \((?P<name2>[^)]+)\))",
+        fields=(
+            r"(?:Killed process (?P<pid>\d+)[, ]+\(?(?P<name>[^),]+)\)?|task=(?P<task>[^,\s]+)|process (?P<pid2>\d+) \((?P<name2>[^)]+)\))",
+        ),
     ),
     Signature(
         "node_memory_pressure",
@@ -170,6 +186,8 @@ SIGNATURES: tuple[Signature, ...] = (
             "\\bMemoryError\\b",
             "Cannot allocate memory",
             "not enough memory: you tried to allocate",
+            "allocate CPU buffer",
+            "ggml_backend_cpu_buffer_type_alloc_buffer: failed",
             "Unable to allocate [\\d.]+ [KMGT]iB for an array",
         ),
         context_lines=25,
@@ -210,7 +228,7 @@ SIGNATURES: tuple[Signature, ...] = (
             "memlock limit",
             "pinned memory allocation failed",
         ),
-        fields=r"(?P<swap>[\d.]+) GiB out of (?:the )?(?P<ram>[\d.]+) GiB",
+        fields=(r"(?P<swap>[\d.]+) GiB out of (?:the )?(?P<ram>[\d.]+) GiB",),
         context_lines=20,
     ),
 )

@@ -23,13 +23,13 @@ SIGNATURES: tuple[Signature, ...] = (
         "llamacpp_timing",
         ("eval time =",),
         keep=Keep.SERIES,
-        fields=r"(?P<what>prompt eval|eval) time =\s*(?P<ms>[\d.]+) ms /\s*(?P<tokens>\d+) (?:tokens|runs)",
+        fields=(r"(?P<what>prompt eval|eval) time =\s*(?P<ms>[\d.]+) ms /\s*(?P<tokens>\d+) (?:tokens|runs)",),
     ),
     Signature(
         "tgi_request",
         ("time_per_token=", "inference_time="),
         keep=Keep.SERIES,
-        fields=r"queue_time=\"?(?P<queue>[\d.]+(?:ns|µs|us|ms|s))",
+        fields=(r"queue_time=\"?(?P<queue>[\d.]+(?:ns|µs|us|ms|s))",),
     ),
     Signature(
         "spec_decode_stats",
@@ -53,7 +53,9 @@ SIGNATURES: tuple[Signature, ...] = (
             "Retract requests",
             "[Pp]reempt(?:ed|ing) (?:request|sequence|\\d+)",
         ),
-        fields=r"(?:total_num_cumulative_preemption|total_cumulative_preemption_cnt)=(?P<total>\d+)|#retracted_reqs: (?P<retracted>\d+)",
+        fields=(
+            r"(?:total_num_cumulative_preemption|total_cumulative_preemption_cnt)=(?P<total>\d+)|#retracted_reqs: (?P<retracted>\d+)",
+        ),
     ),
     Signature(
         "llamacpp_no_kv_slot",
@@ -64,7 +66,7 @@ SIGNATURES: tuple[Signature, ...] = (
             "failed to decode the batch",
             "Context size has been exceeded",
         ),
-        fields=r"n_batch = (?P<n_batch>\d+)",
+        fields=(r"n_batch = (?P<n_batch>\d+)",),
     ),
     Signature(
         "eager_mode",
@@ -88,7 +90,7 @@ SIGNATURES: tuple[Signature, ...] = (
             "Using (?:Torch SDPA|TORCH_SDPA|naive attention)",
             "[Aa]ttention backend fallback|slower attention",
         ),
-        fields=r"(?P<text>.{0,200})",
+        fields=(r"(?P<text>.{0,200})",),
     ),
     Signature(
         "attention_hardware_fallback",
@@ -97,7 +99,7 @@ SIGNATURES: tuple[Signature, ...] = (
             "Using XFormers backend",
             "FLASH_ATTN_V1|FlashAttention 2 is not supported",
         ),
-        fields=r"(?P<text>.{0,160})",
+        fields=(r"(?P<text>.{0,160})",),
     ),
     Signature(
         "slow_quantization",
@@ -113,7 +115,7 @@ SIGNATURES: tuple[Signature, ...] = (
             "exllama.{0,40}(?:disabled|not available|not installed)|[Dd]isabling exllama",
             "Weight-only FP[48] compression will be used",
         ),
-        fields=r"(?P<text>.{0,200})",
+        fields=(r"(?P<text>.{0,200})",),
     ),
     Signature(
         "guided_decoding_slow",
@@ -127,7 +129,7 @@ SIGNATURES: tuple[Signature, ...] = (
             "grammar-queue|num_grammar_queue|#grammar-queue-req: [1-9]",
             "guided decoding.{0,80}(?:slow|overhead|performance)",
         ),
-        fields=r"(?P<text>.{0,200})",
+        fields=(r"(?P<text>.{0,200})",),
     ),
     Signature(
         "pcie_allreduce",
@@ -139,12 +141,12 @@ SIGNATURES: tuple[Signature, ...] = (
             "P2P is disabled|[Pp]eer[- ]to[- ]peer (?:access )?is ",
             "via SHM/direct",
         ),
-        fields=r"(?P<text>.{0,200})",
+        fields=(r"(?P<text>.{0,200})",),
     ),
     Signature(
         "slow_tokenizer",
         ("Using a slow tokenizer", "use_fast.{0,20}False.{0,60}slow|slow tokenizer"),
-        fields=r"(?P<text>.{0,160})",
+        fields=(r"(?P<text>.{0,160})",),
     ),
     Signature(
         "cpu_starved",
@@ -153,7 +155,7 @@ SIGNATURES: tuple[Signature, ...] = (
             "CPU throttl|CPU starv|CPU quota exceeded|nr_throttled",
             "GIL (?:contention|wait)",
         ),
-        fields=r"(?P<text>.{0,160})",
+        fields=(r"(?P<text>.{0,160})",),
     ),
     Signature(
         "gpu_throttled",
@@ -164,7 +166,7 @@ SIGNATURES: tuple[Signature, ...] = (
             "[Pp]ower (?:cap|brake|limit) .{0,40}(?:reached|throttl|active|exceeded)",
             "clocks_(?:event|throttle)_reasons\\.\\S+.{0,20}Active",
         ),
-        fields=r"(?P<text>.{0,200})",
+        fields=(r"(?P<text>.{0,200})",),
     ),
     Signature("request_logging", ("Received request \\S{1,80}: ",), keep=Keep.MARK),
     Signature(
@@ -186,15 +188,15 @@ SIGNATURES: tuple[Signature, ...] = (
             "[Tt]oo many requests|[Tt]oo many concurrent requests|rate limit(?:ed| exceeded)|Admission (?:rejected|control)|admission.{0,20}reject",
             "no slot available|[Ss]erver is (?:busy|overloaded)|[Ss]erver busy|[Ss]erver overloaded",
         ),
-        fields=r"(?P<text>.{0,160})",
+        fields=(r"(?P<text>.{0,160})",),
     ),
-    Signature("http_429_503", _status_lines((429, 503)), fields=_STATUS_FIELDS),
+    Signature("http_429_503", _status_lines((429, 503)), fields=(_STATUS_FIELDS,)),
     Signature(
         "http_4xx",
         _status_lines((400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 499)),
-        fields=_STATUS_FIELDS,
+        fields=(_STATUS_FIELDS,),
     ),
-    Signature("http_5xx", _status_lines((500, 501, 502, 504)), fields=_STATUS_FIELDS),
+    Signature("http_5xx", _status_lines((500, 501, 502, 504)), fields=(_STATUS_FIELDS,)),
     Signature(
         "client_gone",
         (
@@ -209,7 +211,7 @@ SIGNATURES: tuple[Signature, ...] = (
             "[Cc]onnection (?:reset|closed) by (?:client|peer during)|broken pipe",
             "Request is disconnected from the client",
         ),
-        fields=r"(?P<text>.{0,160})",
+        fields=(r"(?P<text>.{0,160})",),
     ),
     Signature("request_finished", ("Finished request \\S",), keep=Keep.MARK),
     Signature(
@@ -221,7 +223,9 @@ SIGNATURES: tuple[Signature, ...] = (
             "Load weight end\\. elapsed",
             "weights? (?:download|load)\\w* .{0,30}\\d{3,} ?s",
         ),
-        fields=r"(?:Loading (?:model )?weights took (?P<load>[\d.]+) s|downloading weights for .*?: (?P<download>[\d.]+) s|Model loading took (?P<gib>[\d.]+) Gi?B(?: memory)? and (?P<model>[\d.]+) s|elapsed=(?P<sglang>[\d.]+) s)",
+        fields=(
+            r"(?:Loading (?:model )?weights took (?P<load>[\d.]+) s|downloading weights for .*?: (?P<download>[\d.]+) s|Model loading took (?P<gib>[\d.]+) Gi?B(?: memory)? and (?P<model>[\d.]+) s|elapsed=(?P<sglang>[\d.]+) s)",
+        ),
     ),
     Signature("waiting_for_shards", ("Waiting for shard to be ready",), keep=Keep.RARE),
     Signature(
@@ -235,7 +239,9 @@ SIGNATURES: tuple[Signature, ...] = (
             "Capture cuda graph end\\. Time elapsed",
             "[Ww]armup took [\\d.]+ ?s|[Ww]armup finished in|[Ww]arm-up took",
         ),
-        fields=r"(?:torch\.compile (?:takes|took) (?P<compile>[\d.]+) s|Compiling a graph for .*? takes (?P<graph>[\d.]+) s|finished in (?P<capture>\d+) secs|warmup model\) took (?P<init>[\d.]+) s|transform time: (?P<dynamo>[\d.]+) s|elapsed: (?P<sglang>[\d.]+) s)",
+        fields=(
+            r"(?:torch\.compile (?:takes|took) (?P<compile>[\d.]+) s|Compiling a graph for .*? takes (?P<graph>[\d.]+) s|finished in (?P<capture>\d+) secs|warmup model\) took (?P<init>[\d.]+) s|transform time: (?P<dynamo>[\d.]+) s|elapsed: (?P<sglang>[\d.]+) s)",
+        ),
     ),
     Signature(
         "jit_while_serving",
@@ -248,7 +254,7 @@ SIGNATURES: tuple[Signature, ...] = (
             "recompil(?:e|ing|ation) .{0,60}(?:limit|triggered|hit)",
             "DeepGEMM (?:warmup|JIT) .{0,40}(?:took|takes)",
         ),
-        fields=r"(?P<text>.{0,200})",
+        fields=(r"(?P<text>.{0,200})",),
     ),
     Signature(
         "batch_budget_below_context",
@@ -258,7 +264,7 @@ SIGNATURES: tuple[Signature, ...] = (
             "reject longer sequences|effectively limits the maximum sequence length",
             "max_num_batched_tokens (?:is )?(?:too small|smaller than|less than)",
         ),
-        fields=r"max_num_batched_tokens \(?=?(?P<budget>\d+)\)?.*?max_model_len \(?=?(?P<max_len>\d+)\)?",
+        fields=(r"max_num_batched_tokens \(?=?(?P<budget>\d+)\)?.*?max_model_len \(?=?(?P<max_len>\d+)\)?",),
         follow=4,
     ),
     Signature(
@@ -266,14 +272,14 @@ SIGNATURES: tuple[Signature, ...] = (
         (
             "[Cc]hunked prefill is (?:not enabled|disabled|not supported)|enable_chunked_prefill=False|enable_chunked_prefill': False|no-enable[-_]chunked[-_]prefill|disabling chunked prefill|chunked_prefill_size=-1",
         ),
-        fields=r"(?P<text>.{0,160})",
+        fields=(r"(?P<text>.{0,160})",),
     ),
     Signature(
         "prefix_cache_off",
         (
             "enable_prefix_caching=False|enable_prefix_caching': False|no-enable[-_]prefix[-_]caching|[Pp]refix caching is (?:not supported|disabled)|disable_radix_cache=True|[Dd]isabling prefix caching",
         ),
-        fields=r"(?P<text>.{0,160})",
+        fields=(r"(?P<text>.{0,160})",),
     ),
     Signature(
         "multimodal_slow",
@@ -284,11 +290,11 @@ SIGNATURES: tuple[Signature, ...] = (
             "mm_processor (?:is slow|took)",
             "use_fast.{0,40}image processor",
         ),
-        fields=r"(?P<text>.{0,200})",
+        fields=(r"(?P<text>.{0,200})",),
     ),
     Signature(
         "mixed_batches_stall",
         ("prefills? (?:starv|stall)\\w* |decode (?:is |was )?starv|decode stall",),
-        fields=r"(?P<text>.{0,200})",
+        fields=(r"(?P<text>.{0,200})",),
     ),
 )
