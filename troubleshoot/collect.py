@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from troubleshoot.evidence import Evidence
 from troubleshoot.findings import InputSummary
@@ -72,7 +72,7 @@ def _read_logs(request: Request, report: Report, result: Collected) -> list[Scan
                 found = scan(source, SIGNATURES, matcher, lambda done, n=source.name, t=total: report(n, done, t))  # type: ignore[misc]
                 note = source.note
         except InputError as error:
-            result.problems.append(str(error))
+            _not_read(result, error, "log")
             continue
         if found.size_bytes == 0 and note:
             result.problems.append(f"{source.name}: {note}; give another log")
@@ -81,6 +81,11 @@ def _read_logs(request: Request, report: Report, result: Collected) -> list[Scan
         result.interrupted = result.interrupted or found.interrupted
         result.inputs.append(InputSummary(found.name, "log", found.size_bytes, found.lines, note=note))
     return parts
+
+
+def _not_read(result: Collected, error: InputError, kind: Literal["log", "metrics"]) -> None:
+    result.problems.append(str(error))
+    result.inputs.append(InputSummary(error.name, kind, note=f"not read: {error.problem}"))
 
 
 def _facts(parts: Sequence[ScanResult]) -> LogFacts:
@@ -107,7 +112,7 @@ def _read_metrics(request: Request, report: Report, result: Collected) -> Metric
                 bodies.append((None, scrapes.body))
                 result.inputs.append(InputSummary(scrapes.name, "metrics", len(scrapes.body), note=scrapes.note))
         except InputError as error:
-            result.problems.append(str(error))
+            _not_read(result, error, "metrics")
     if not bodies:
         return None
     from troubleshoot.metrics.load import load_metrics

@@ -192,7 +192,7 @@ class Evidence:
         reasons = tuple(dict.fromkeys(reason.name for found in harmful for reason in found))
         return (sum(1 for found in harmful if found) / len(values), reasons) if values else None
 
-    def quote(self, event: Event, limit: int = 240) -> LogEvidence:
+    def quote(self, event: Event, limit: int = 400) -> LogEvidence:
         """The event as evidence: redacted, without escapes."""
         return LogEvidence(event.file, event.line, quote(event.text, limit))
 

@@ -34,7 +34,6 @@ class EngineStuck(Cause):
         {
             "ttft_queueing",
             "thr_insufficient_load",
-            "thr_enforce_eager",
             "thr_client_disconnects",
             "thr_small_batch_or_max_num_seqs",
             "ttft_long_prefill",

@@ -40,7 +40,6 @@ class LongPrefill(Cause):
             "ttft_prefix_cache_miss_or_off",
             "thr_insufficient_load",
             "thr_small_batch_or_max_num_seqs",
-            "thr_enforce_eager",
             "thr_client_disconnects",
         }
     )

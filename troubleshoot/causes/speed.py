@@ -136,6 +136,7 @@ class EnforceEager(Cause):
             "Eager mode is set. It costs decode speed, most with few sequences; no figures show how much here.",
             proof,
             fixes,
+            title="CUDA graphs are off (eager mode)",
         )
 
     @staticmethod
@@ -170,7 +171,7 @@ class CpuBoundFrontend(Cause):
         log, serving = evidence.log, evidence.serving
         slow = [e for e in log.all("slow_tokenizer", "cpu_starved") if e.level not in ("DEBUG",)] if log else []
         cores = self._cores(evidence)
-        if cores is not None and serving and cores >= self.saturated_cores and not evidence.on_cpu:
+        if cores is not None and serving and cores >= self.saturated_cores:
             text = f"The API process uses {cores:.2f} CPU cores of the one that Python gives it, {serving.running_mean or 0:.0f} requests run."
             proof = [evidence.metric("llm_process_cpu_seconds_total", round(cores, 2), "cores")]
             return self.finding(

@@ -17,7 +17,7 @@ from troubleshoot.logs.common_words import COMMON_WORDS
 
 _MOST_LITERALS = 24
 _SHORTEST = 3
-_GOOD_SCORE = 8.0
+_GOOD_SCORE = 6.5
 _NOTHING = frozenset({""})
 
 _WORD = re.compile(r"[a-z0-9_]+")

@@ -77,9 +77,10 @@ def _fill(timeline: Timeline, samples: Sequence[Sample], translators: Sequence[T
         name = sample.name
         if name not in owner:
             owner[name] = next((t for t in translators if t.account(name) == "mapped"), None)
-            if owner[name] is not None:
-                for canonical, _, _ in owner[name].translate(name, sample.labels, sample.value):  # type: ignore[union-attr]
-                    raw_names.setdefault(_family(canonical), _family(name))
+            mappings = owner[name].engine.mappings if owner[name] is not None else ()
+            for mapping in mappings:
+                if mapping.series in (name, _family(name)):
+                    raw_names.setdefault(mapping.signal, mapping.series)
         if name == "up" or name.startswith(_KEPT_AS_IS):
             timeline.add(name, sample.labels, sample.timestamp or 0.0, sample.value)
     for translator in translators:
