@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from troubleshoot.evidence import Evidence
 from troubleshoot.findings import InputSummary
-from troubleshoot.logs.events import Event, events_of, merge
+from troubleshoot.logs.events import Event, events_of, merge, without_strangers
 from troubleshoot.logs.facts import LogFacts
 from troubleshoot.logs.matcher import Matcher
 from troubleshoot.logs.scan import ScanResult, scan
@@ -93,7 +93,12 @@ def _facts(parts: Sequence[ScanResult]) -> LogFacts:
     for part in parts:
         for name, number in part.counts.items():
             counts[name] = counts.get(name, 0) + number
-    events: dict[str, tuple[Event, ...]] = merge([events_of(part, SIGNATURES) for part in parts])
+    kept = {name: sum(len(part.located.get(name, ())) for part in parts) for name in counts}
+    events: dict[str, tuple[Event, ...]] = without_strangers(merge([events_of(part, SIGNATURES) for part in parts]))
+    for name, number in kept.items():
+        mine = len(events.get(name, ()))
+        if mine < number:
+            counts[name] = round(counts[name] * mine / number)
     return LogFacts(events, counts, sum(part.lines for part in parts))
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from catalog.flags import flag_exists
 from troubleshoot.causes import CAUSES
 from troubleshoot.causes.base import Cause, Judgement
-from troubleshoot.causes.speed import roofline_share
+from troubleshoot.causes.speed import crawls, roofline_share
 from troubleshoot.evidence import Evidence
 from troubleshoot.findings import (
     Diagnosis,
@@ -134,6 +134,8 @@ def _without_impossible(finding: Finding, evidence: Evidence) -> Finding:
 def _verdict(findings: Iterable[Finding], evidence: Evidence) -> Verdict:
     if any(finding.severity >= Severity.WARNING for finding in findings):
         return "incident"
+    if crawls(evidence.serving) and not evidence.on_cpu:
+        return "inconclusive"
     served = evidence.serving is not None
     idle = bool(evidence.metrics and evidence.metrics.engine and len(evidence.metrics.timeline.scrape_times) > 1)
     started = bool(evidence.log and (evidence.log.has("ready", "served_request") or evidence.log.statistics))
@@ -146,6 +148,9 @@ def _summary(verdict: Verdict, findings: Sequence[Finding], evidence: Evidence) 
     if verdict == "inconclusive":
         if not evidence.engine:
             return "No known engine was recognised in the input, and no known failure: nothing can be said"
+        if evidence.serving and crawls(evidence.serving):
+            rate = evidence.serving.rate_per_sequence or 0.0
+            return f"A sequence gets {rate:.1f} tokens/s, which is very slow, and nothing in the input tells why"
         return "No known failure in the input, and no sign that the engine serves: nothing can be said"
     serving = evidence.serving
     if serving is None:

@@ -185,7 +185,7 @@ class Evidence:
         if name is None:
             return None
         window = self.serving.window if self.serving else None
-        values = self.metrics.timeline.values(name, max, window)
+        values = [value for value in self.metrics.timeline.values(name, max, window) if 0 <= value < _LARGEST_MASK]
         from catalog.gpu import throttle_reasons
 
         harmful = [[r for r in throttle_reasons(int(value)) if r.is_problem] for value in values]
@@ -212,6 +212,7 @@ class Evidence:
         return next((value for read in reads if (value := read()) is not None), None)
 
 
+_LARGEST_MASK = 2.0**63
 KV_FULL_RATIO = 0.9
 """From here on an engine that adds a request is about to preempt or to queue: vLLM fills to 1.0 and falls back as
 requests end, so the median while requests wait lies a little below."""

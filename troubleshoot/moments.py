@@ -89,11 +89,18 @@ def from_metrics(timeline: Timeline) -> tuple[Moment, ...]:
                 timeline.rate("llm_generation_tokens_total", window),
                 timeline.rate("llm_prompt_tokens_total", window),
                 timeline.increase("llm_preemptions_total", window),
-                timeline.increase("llm_engine_steps_total", window),
+                _first_known(
+                    timeline.increase("llm_engine_steps_total", window),
+                    timeline.increase("llm_inter_token_latency_seconds_count", window),
+                ),
                 timeline.increase("llm_requests_total", window),
             )
         )
     return tuple(moments)
+
+
+def _first_known(*values: float | None) -> float | None:
+    return next((value for value in values if value is not None), None)
 
 
 def from_log(statistics: Sequence[LogStats]) -> tuple[Moment, ...]:

@@ -190,10 +190,13 @@ _LABELS = {
 
 
 class Scrapes:
-    """What a scraper sees of an engine every two seconds, described phase by phase. Counters start at `lifetime`."""
+    """What a scraper sees of an engine every `step` seconds, described phase by phase. Counters start at `lifetime`."""
 
-    def __init__(self, engine: str = "vllm", *, gpu: str = "", kv_tokens: int = 0, **lifetime: float) -> None:
+    def __init__(
+        self, engine: str = "vllm", *, gpu: str = "", kv_tokens: int = 0, step: float = 2.0, **lifetime: float
+    ) -> None:
         self.engine = engine
+        self._step = step
         self._gpu = gpu
         self._kv_tokens = kv_tokens
         self._totals: dict[str, float] = defaultdict(float, lifetime)
@@ -214,23 +217,23 @@ class Scrapes:
         stamp = f" {self._time}"
         return "".join(f"{sample.removesuffix(stamp)}\n" for sample in self._samples if sample.endswith(stamp))
 
-    def phase(self, seconds: float, *, slow_gap: tuple[float, float] = (0.0, 0.0), **values: float) -> Self:
+    def phase(self, seconds: float, **values: float) -> Self:
         """Let time pass. Gauges stay at their value; counters are a second; histograms name what each request sees.
 
         Each of `started` requests (by default those that finish) observes `ttft`; each finished one the rest; each
-        generated token `gap`, of which the share `slow_gap[0]` sees `slow_gap[1]` instead.
+        generated token `gap`, of which the share `slow_share` sees `slow_gap` instead.
         """
-        for _ in range(int(seconds / 2)):
-            self._time += 2.0
+        for _ in range(int(seconds / self._step)):
+            self._time += self._step
             self._gauges = values
             for name in _COUNTERS[self.engine]:
-                self._totals[name] += 2.0 * values.get(name, 0.0)
+                self._totals[name] += self._step * values.get(name, 0.0)
             finished = values.get("finished", 0.0)
             for name in _HISTOGRAMS[self.engine]:
                 times = {"gap": values.get("generation", 0.0), "ttft": values.get("started", finished)}
                 if name in values:
-                    share, slow = slow_gap if name == "gap" else (0.0, 0.0)
-                    number = 2.0 * times.get(name, finished)
+                    share, slow = values.get("slow_share", 0.0) if name == "gap" else 0.0, values.get("slow_gap", 0.0)
+                    number = self._step * times.get(name, finished)
                     self._observed[name][values[name]] += number * (1 - share)
                     self._observed[name][slow] += number * share
             self._scrape()
@@ -238,8 +241,8 @@ class Scrapes:
 
     def gone(self, seconds: float) -> Self:
         """The server does not answer: all that a scraper records is `up` 0."""
-        for _ in range(int(seconds / 2)):
-            self._time += 2.0
+        for _ in range(int(seconds / self._step)):
+            self._time += self._step
             self._sample('up{job="engine"}', 0.0, own=False)
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import re
@@ -9,7 +10,9 @@ import string
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from io import StringIO
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,7 +26,7 @@ from troubleshoot.diagnosis import diagnose
 from troubleshoot.findings import Diagnosis
 from troubleshoot.logs.matcher import Matcher
 from troubleshoot.logs.signatures import SIGNATURES
-from troubleshoot.report import render
+from troubleshoot.report import Format, render
 
 STEADY = settings(
     derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -165,8 +168,6 @@ def log_of(name: str) -> bytes:
 @cache
 def metrics_of(name: str) -> bytes:
     """All scrapes of a recording as one OpenMetrics file."""
-    import gzip
-
     return gzip.decompress(load(name).metrics_path.read_bytes())
 
 
@@ -234,48 +235,45 @@ def assert_it_can_be_told(collected: Collected) -> None:
         assert collected.problems
         return
     diagnosis = diagnose(collected.evidence, collected.inputs)
-    for form in ("text", "json", "markdown"):
-        from io import StringIO
-
+    for form in get_args(Format):
         stream = StringIO()
-        render(diagnosis, form, stream=stream)  # type: ignore[arg-type]
-        assert "\x1b" not in stream.getvalue()
-    json.loads(_rendered_json(diagnosis))
+        render(diagnosis, form, stream=stream)
+        report = stream.getvalue()
+        assert "\x1b" not in report
+        assert form != "json" or json.loads(report)["verdict"] == diagnosis.verdict
 
 
-def _rendered_json(diagnosis: Diagnosis) -> str:
-    from io import StringIO
-
-    stream = StringIO()
-    render(diagnosis, "json", stream=stream)
-    return stream.getvalue()
-
-
-@settings(STEADY, max_examples=150)
+@settings(STEADY, max_examples=100)
 @given(log=st.one_of(logs(), st.binary(max_size=300)))
 def test_no_bytes_of_a_log_raise(folder: Path, log: bytes) -> None:
     assert_it_can_be_told(read(folder, log, None))
 
 
-@settings(STEADY, max_examples=150)
+@settings(STEADY, max_examples=100)
 @given(metrics=st.one_of(expositions(), st.binary(max_size=300)))
 def test_no_bytes_of_metrics_raise(folder: Path, metrics: bytes) -> None:
     assert_it_can_be_told(read(folder, None, metrics))
 
 
-@settings(STEADY, max_examples=60)
+@settings(STEADY, max_examples=40)
 @given(log=logs(), metrics=expositions())
 def test_no_bytes_of_both_raise(folder: Path, log: bytes, metrics: bytes) -> None:
     assert_it_can_be_told(read(folder, log, metrics))
 
 
 @settings(STEADY, max_examples=40)
-@given(name=st.sampled_from(["kv_preemption", "llamacpp_busy", "c_spec_low_accept"]), data=st.data())
-def test_a_recording_with_damaged_samples_does_not_raise(folder: Path, name: str, data: st.DataObject) -> None:
-    lines = metrics_of(name).split(b"\n")[:3000]
-    for place in data.draw(st.lists(st.integers(0, len(lines) - 1), max_size=20)):
-        head = lines[place].rsplit(b" ", 2)[0]
-        lines[place] = head + b" " + data.draw(st.sampled_from(_VALUES)).encode() + b" 1795289905.2"
+@given(
+    name=st.sampled_from(["llamacpp_busy", "triton_queue_reject"]),
+    damage=st.lists(st.tuples(st.integers(0, 1 << 16), st.sampled_from(_VALUES)), max_size=20),
+)
+def test_a_recording_with_damaged_samples_does_not_raise(
+    folder: Path, name: str, damage: list[tuple[int, str]]
+) -> None:
+    lines = metrics_of(name).split(b"\n")
+    for number, value in damage:
+        place = number % len(lines)
+        series, *_, time = lines[place].rsplit(b" ", 2)
+        lines[place] = b"%s %s %s" % (series, value.encode(), time)
     assert_it_can_be_told(read(folder, None, b"\n".join(lines)))
 
 
@@ -300,7 +298,7 @@ STRANGERS = (
 )
 
 
-@settings(STEADY, max_examples=60)
+@settings(STEADY, max_examples=40)
 @given(
     name=st.sampled_from([*SMALL, *FAILURES]),
     share=st.sampled_from([0.02, 0.2, 1.0]),
@@ -604,7 +602,7 @@ def test_carriers_within_carriers_do_not_change_the_diagnosis(judge: Judge, name
     assert judge(wrapped(name, wrap)) == judge(log_of(name))
 
 
-@settings(STEADY, max_examples=40)
+@settings(STEADY, max_examples=15)
 @given(prefix=st.text(string.ascii_lowercase, min_size=1, max_size=12), name=st.sampled_from([*SMALL, *FAILURES]))
 def test_the_container_may_have_any_name(judge: Judge, prefix: str, name: str) -> None:
     log = b"\n".join(f"{prefix}-1  | ".encode() + line for line in log_of(name).split(b"\n"))

@@ -23,7 +23,7 @@ class NcclOrDistributedInit(SignatureCause):
     family = "crash"
     title = "Communication between the GPU workers failed"
     signatures = ("nccl_error", "nccl_watchdog", "process_group_failed")
-    consequences = _DEATH | {"hang_shm_broadcast"} | _CUDA_DEATHS
+    consequences = _DEATH | {"hang_shm_broadcast"}
     confidence = 0.9
 
     def accepts(self, event: Event, evidence: Evidence) -> bool:

@@ -123,6 +123,8 @@ def _is_silent(event: Event, evidence: Evidence) -> bool:
         "driver_mismatch",
         "unsupported_hardware",
     )
+    if _named_errors(evidence):
+        return False
     own = [
         e
         for e in errors
@@ -162,7 +164,7 @@ class UnrecognisedException(Cause):
         ]
         if not fatal:
             return self.ruled_out("no engine died in the log")
-        exception = _first_exception(fatal)
+        exception = next(iter(_named_errors(evidence)), "") or _first_exception(fatal)
         quoted = f" It is: {exception}" if exception else ""
         return self.finding(
             Severity.CRITICAL,
@@ -172,9 +174,17 @@ class UnrecognisedException(Cause):
         )
 
 
+def _named_errors(evidence: Evidence) -> list[str]:
+    """Exceptions in the log that are no report of another process's death."""
+    events = evidence.log.all("python_error") if evidence.log else []
+    raised = [event for event in events if event.level not in ("DEBUG", "INFO", "WARNING")]
+    errors = [event.fields.get("error", event.message).strip() for event in raised]
+    return [error for error in errors if not _CONSEQUENCE.search(error)]
+
+
 def _first_exception(events: list[Event]) -> str:
     for event in events:
-        for line in (*event.context, event.message):
+        for line in (*event.context, event.message, *event.after):
             if _EXCEPTION.match(line.strip()) and not _CONSEQUENCE.search(line):
                 return line.strip()
     return ""

@@ -106,13 +106,9 @@ _HINTS: tuple[tuple[Stage, re.Pattern[str]], ...] = (
             r"Added request|Received request|output_handler failed|private pools \(e\.g\., CUDA Graphs\)|Engine loop is not running|encountered a fatal error|EngineDeadError|Request .{1,80} failed"
         ),
     ),
-    (
-        Stage.WEIGHTS,
-        re.compile(
-            r"Starting to load model|Loading (?:safetensors|pt) checkpoint|Load weight begin|loading model tensors"
-        ),
-    ),
 )
+UNCERTAIN = 0.4
+"""The stage is a guess: a report must say so."""
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "b": 1}
 
 
@@ -188,10 +184,11 @@ def _by_progress(event: Event, evidence: Evidence) -> Staged:
 
 
 def _by_figures(event: Event, log: LogFacts) -> Staged:
-    """Nothing before the error: a large single request is an activation, layer-sized ones are weights."""
+    """Nothing tells the stage: a large single request is an activation, one under load belongs to serving."""
     wanted = gib(event.fields.get("wanted"))
     if log.has("served_request", "http_5xx", "died_while_serving"):
         return Staged(Stage.RUNTIME, 0.6)
     if wanted is not None and wanted >= 2.0:
-        return Staged(Stage.PROFILE, 0.45)
-    return Staged(Stage.WEIGHTS, 0.45)
+        return Staged(Stage.PROFILE, UNCERTAIN)
+    traced = any('File "' in line for line in event.context)
+    return Staged(Stage.RUNTIME if traced else Stage.WEIGHTS, UNCERTAIN)

@@ -6,11 +6,16 @@ from troubleshoot.causes.base import Cause, Judgement
 from troubleshoot.evidence import Evidence
 from troubleshoot.findings import EvidenceItem, Fix, MetricEvidence, Severity
 from troubleshoot.logs.events import Event
+from troubleshoot.moments import longest_stall
+from troubleshoot.serving import Serving
 
 MIN_STALL_SECONDS = 8.0
 """No engine step in this time with work at hand is no long prefill: a step of 16 k tokens of a 70B model takes 2 to
 3 s on one H100, and steps are counted."""
 MIN_STALL_LOG_LINES = 2
+COUNTS_AT_THE_END = frozenset({"sglang", "triton", "llamacpp", "kserve", "dynamo", "lmdeploy"})
+"""Engines whose counters grow when a batch or a request ends: llama.cpp once a call of up to 2048 tokens."""
+MIN_STALL_SECONDS_AT_THE_END = 60.0
 _PROGRESS = (
     "ready",
     "compile_time",
@@ -53,7 +58,7 @@ class EngineStuck(Cause):
         for serving in (evidence.serving, evidence.log_serving):
             stall = serving.stall if serving else ()
             seconds = sum(moment.seconds for moment in stall)
-            long_enough = seconds >= MIN_STALL_SECONDS and (
+            long_enough = seconds >= self._least_seconds(evidence, serving) and (
                 serving is None or serving.source == "metrics" or len(stall) >= MIN_STALL_LOG_LINES
             )
             if serving and stall and long_enough:
@@ -77,6 +82,17 @@ class EngineStuck(Cause):
                 return self.ruled_out("no request runs or waits: the engine is idle")
             return self.not_evaluated()
         return self.ruled_out("steps or tokens were counted whenever requests were at hand")
+
+    @staticmethod
+    def _least_seconds(evidence: Evidence, serving: Serving | None) -> float:
+        """How long without progress is a hang: engines that count only at the end of a batch or a request need longer,
+        and longer than their own rhythm."""
+        if evidence.engine not in COUNTS_AT_THE_END or serving is None or serving.source == "log":
+            return MIN_STALL_SECONDS
+        stall = serving.stall
+        others = [m for m in serving.all_moments if m not in stall]
+        usual = sum(moment.seconds for moment in longest_stall(others))
+        return max(MIN_STALL_SECONDS_AT_THE_END, 3 * usual)
 
     @staticmethod
     def _means_hang(event: Event, evidence: Evidence) -> bool:

@@ -155,7 +155,7 @@ class SwapSpacePinned(SignatureCause):
         """An allocation error only where its traceback pins host memory; Triton's notice without a GPU is none."""
         if event.signature == "swap_space_too_large":
             return evidence.engine != "triton"
-        near = "\n".join((*event.context[-14:], event.message))
+        near = "\n".join((*event.context[-14:], event.message, *event.after[:14]))
         return bool(
             re.search(
                 r"pin_memory|pinned memory|_pinned|cudaHostAlloc|cudaHostRegister|cpu_cache|swap_space|cpu_swap|CPU swap",

@@ -9,6 +9,7 @@ from troubleshoot.causes.base import Cause, Judgement, SignatureCause
 from troubleshoot.evidence import Evidence
 from troubleshoot.findings import EvidenceItem, Fix, Severity
 from troubleshoot.logs.events import Event
+from troubleshoot.moments import Moment
 from troubleshoot.serving import Serving
 
 LONG_PROMPT_TOKENS = 4096
@@ -168,6 +169,9 @@ class DecodeStarvation(Cause):
             )
         serving = evidence.serving
         gaps = serving.histogram("llm_inter_token_latency_seconds") if serving else None
+        starved = starved_moments(serving) if serving and gaps is None else []
+        if serving and len(starved) >= 2:
+            return self._starved(evidence, serving, *starved[0])
         if serving is None or gaps is None or gaps.count < 100:
             return self.not_evaluated()
         usual, slow = gaps.quantile(0.5), gaps.quantile(0.99)
@@ -192,6 +196,18 @@ class DecodeStarvation(Cause):
             self._fixes(evidence),
         )
 
+    def _starved(self, evidence: Evidence, serving: Serving, moment: Moment, usual: float) -> Judgement:
+        rate = moment.generation_rate or 0.0
+        text = f"While {moment.prompt_rate or 0:.0f} prompt tokens/s were processed, {moment.running or 0:.0f} running requests got {rate:.1f} tokens/s together, against {usual:.0f} otherwise."
+        proof: list[EvidenceItem] = [
+            evidence.metric("llm_generation_tokens_total", round(rate, 1), "per_second", "during prefill")
+        ]
+        if serving.source == "log" and evidence.log:
+            proof += [evidence.quote(s.event) for s in evidence.log.statistics if s.time_seconds == moment.end_seconds][
+                :1
+            ]
+        return self.finding(Severity.WARNING, 0.72, text, proof, self._fixes(evidence))
+
     @staticmethod
     def _fixes(evidence: Evidence) -> list[Fix]:
         budget = int(chunk_budget(evidence))
@@ -203,6 +219,25 @@ class DecodeStarvation(Cause):
             "smoother tokens, a little later first token",
             budget,
         )
+
+
+def starved_moments(serving: Serving) -> list[tuple[Moment, float]]:
+    """Moments in which running requests got a tenth of the tokens they had got before, while prompts were processed.
+
+    Each with the rate before. Only requests that had been decoding count: those that are themselves in prefill are
+    held up by nobody.
+    """
+    found: list[tuple[Moment, float]] = []
+    before: Moment | None = None
+    for moment in serving.all_moments:
+        rate = moment.generation_rate or 0.0
+        decoding = before is not None and (before.running or 0) >= max(2.0, 0.5 * (moment.running or 0))
+        prefills = (moment.prompt_rate or 0) >= 500 and (moment.running or 0) >= 2
+        if before and decoding and prefills and rate < 0.1 * (before.generation_rate or 0):
+            found.append((moment, before.generation_rate or 0.0))
+            continue
+        before = moment if (moment.prompt_rate or 0) < 100 else None
+    return found
 
 
 class ChunkedPrefill(SignatureCause):
@@ -351,6 +386,15 @@ class PrefixCache(Cause):
     def judge(self, evidence: Evidence) -> Judgement:
         """Off with long-ish prompts, or on with hardly a hit. Whether prompts share a beginning no metric tells."""
         serving = evidence.serving
+        again = evidence.log.all("prompt_reprocessed") if evidence.log else []
+        if again:
+            text = "The server computes whole prompts again although it had seen their beginning: its cache for this kind of model (sliding window, hybrid or recurrent) cannot be rolled back to it."
+            fixes = (
+                [Fix("--swa-full", None, True, "keeps the whole cache of sliding-window layers", "more memory")]
+                if evidence.engine == "llamacpp"
+                else []
+            )
+            return self.finding(Severity.WARNING, 0.75, text, [evidence.quote(e) for e in again[:2]], fixes)
         if serving is None or serving.source == "log":
             return self.not_evaluated()
         prompt = serving.mean_prompt_tokens

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from troubleshoot.capacity import GIB, utilization_needed, utilization_that_fits
 from troubleshoot.causes.advice import change, current, spelling
 from troubleshoot.causes.base import Cause, Judgement, SignatureCause, spread
-from troubleshoot.causes.gpu_oom import Stage, gib, oom_events, stage_of
+from troubleshoot.causes.gpu_oom import UNCERTAIN, Stage, gib, oom_events, stage_of
 from troubleshoot.evidence import Evidence
 from troubleshoot.findings import Fix, Severity
 from troubleshoot.logs.events import Event
@@ -56,12 +57,11 @@ class StagedOom(Cause):
         severity = Severity.CRITICAL
         if evidence.log.served_after(events[-1]):
             severity = Severity.WARNING if evidence.log.was_ready_before(events[-1]) else Severity.INFO
+        sure = max(sure for _, sure in found)
+        guessed = " The log does not show at which stage; this one is a guess." if sure <= UNCERTAIN else ""
+        proof = [evidence.quote(event) for event in spread(events)]
         return self.finding(
-            severity,
-            max(sure for _, sure in found),
-            self.explain(events, evidence),
-            [evidence.quote(event) for event in spread(events)],
-            self.fixes(events, evidence),
+            severity, sure, self.explain(events, evidence) + guessed, proof, self.fixes(events, evidence)
         )
 
     def explain(self, events: Sequence[Event], evidence: Evidence) -> str:
@@ -428,8 +428,10 @@ def others_gib(event: Event) -> float | None:
     """
     listed, own, allocated = (gib(event.fields.get(name)) for name in ("other", "own", "allocated"))
     capacity, free = (gib(event.fields.get(name)) for name in ("capacity", "free"))
-    if own is None and listed is not None and allocated is not None and listed >= allocated:
-        own, listed = listed, None
+    if own is None and listed is not None:
+        all_in_use = capacity is not None and free is not None and listed >= 0.97 * (capacity - free)
+        if all_in_use or (allocated is not None and listed >= allocated):
+            own, listed = listed, None
     if listed is not None:
         return listed
     if capacity is None or free is None or own is None:
@@ -477,6 +479,12 @@ class ActivationPeak(StagedOom):
         return fixes
 
 
+def _is_about_memory(event: Event) -> bool:
+    reason = event.fields.get("reason", "")
+    text = " ".join((event.message, *event.context[-4:]))
+    return not reason.strip() or bool(re.search(r"memory|OOM|alloc", text, re.IGNORECASE))
+
+
 class CudaGraphCapture(StagedOom):
     """Memory runs out while CUDA graphs are captured."""
 
@@ -485,6 +493,14 @@ class CudaGraphCapture(StagedOom):
     title = "GPU memory runs out while CUDA graphs are captured"
     stages = frozenset({Stage.GRAPH})
     also = ("graph_capture_failed",)
+
+    def own_events(self, evidence: Evidence) -> list[tuple[Event, float]]:
+        """A capture that failed for another reason than memory is another cause's."""
+        return [
+            (event, sure)
+            for event, sure in super().own_events(evidence)
+            if event.signature != "graph_capture_failed" or _is_about_memory(event)
+        ]
 
     def explain(self, events: Sequence[Event], evidence: Evidence) -> str:
         """See the class."""

@@ -19,6 +19,10 @@ MIN_WAITING_SHARE = 0.5
 MIN_PREEMPTION_RATE = 0.05
 """Preemptions per second: each recomputes a whole request. One in 20 s is the first that shows in latency."""
 CRITICAL_PREEMPTION_RATE = 1.0
+MIN_PREEMPTIONS = 10
+"""Fewer are an episode: a burst of long answers that ended together."""
+MIN_PREEMPTED_SHARE = 0.25
+"""Preemptions for each finished request: below this, requests wait for KV cache more than they lose it."""
 
 
 def queue_is_significant(serving: Serving) -> bool:
@@ -201,7 +205,11 @@ class PreemptionThrash(Cause):
             return self.ruled_out(f"no preemption in {serving.seconds:.0f} s")
         if rate < MIN_PREEMPTION_RATE or number < 3:
             return self.ruled_out(f"only {number:.0f} preemptions in {serving.seconds:.0f} s")
-        critical = rate >= CRITICAL_PREEMPTION_RATE
+        critical = rate >= CRITICAL_PREEMPTION_RATE and number >= MIN_PREEMPTIONS
+        finished = serving.increase("llm_requests_total") or 0.0
+        few = not critical and (number < MIN_PREEMPTED_SHARE * finished or number < MIN_PREEMPTIONS)
+        if number < MIN_PREEMPTIONS and (serving.waiting_mean or 0) < 1:
+            return self.ruled_out(f"only {number:.0f} preemptions, and no request waits")
         text = f"{rate:.1f} preemptions a second ({number:.0f} in {serving.seconds:.0f} s): {describe(serving)}."
         capacity = evidence.kv_capacity_tokens
         if capacity:
@@ -209,7 +217,7 @@ class PreemptionThrash(Cause):
         return self._holds(
             evidence,
             Severity.CRITICAL if critical else Severity.WARNING,
-            0.97 if critical else 0.88,
+            0.97 if critical else 0.45 if few else 0.88,
             text,
             [evidence.metric("llm_preemptions_total", number, "increase")],
         )
@@ -269,15 +277,21 @@ class SequenceCap(Cause):
     family = "throughput"
     title = "The limit of concurrent sequences is reached while the KV cache has room"
     needs = _NEEDS_SERVING
-    consequences = frozenset({"ttft_queueing", "thr_client_disconnects", "thr_requests_rejected_queue_full"})
+    consequences = frozenset({"ttft_queueing", "thr_client_disconnects"})
+    min_deferred = 3
 
     def judge(self, evidence: Evidence) -> Judgement:
         """Requests wait, running is pinned at a constant, the cache is clearly below its limit."""
         serving = evidence.serving
+        deferred = evidence.log.all("slot_deferred") if evidence.log else []
+        if (serving is None or serving.source == "log") and len(deferred) >= self.min_deferred:
+            return self._by_slots(evidence, deferred)
         if serving is None:
             return self.not_evaluated()
         if not queue_is_significant(serving):
             return self.ruled_out("requests do not wait")
+        if mostly_deferred(serving):
+            return self.ruled_out("what waits is deferred, not short of a slot")
         limit = self._limit(evidence)
         pinned = serving.pinned_at()
         if pinned is None and limit and (serving.running_max or 0) >= limit and serving.waiting_share >= 0.9:
@@ -308,6 +322,19 @@ class SequenceCap(Cause):
             serving_proof(evidence, serving),
             self._fixes(evidence, serving, pinned, limit),
         )
+
+    def _by_slots(self, evidence: Evidence, deferred: list[Event]) -> Judgement:
+        slots = self._limit(evidence)
+        text = f"Requests found no free slot {times(evidence.log.count('slot_deferred') if evidence.log else 0)} and were deferred{f'; the server has {slots:.0f}' if slots else ''}."
+        fixes = change(
+            evidence,
+            "max_num_seqs",
+            "higher",
+            "slots decode together; --ctx-size must grow with them, each slot gets its share",
+            "",
+            int(slots) if slots else None,
+        )
+        return self.finding(Severity.WARNING, 0.7, text, [evidence.quote(event) for event in deferred[:2]], fixes)
 
     @staticmethod
     def _limit(evidence: Evidence) -> float | None:
@@ -584,6 +611,14 @@ class ClientDisconnects(Cause):
             if judged is not None:
                 return judged
         log = evidence.log
+        closed = [e for e in log.all("http_4xx") if e.fields.get("status") == "499"] if log else []
+        if log and len(closed) >= 3:
+            return self._holds(
+                evidence,
+                0.8,
+                f"At least {len(closed)} requests were closed by the client before the answer (status 499 of the proxy).",
+                [evidence.quote(e) for e in closed[:3]],
+            )
         gone = log.count("client_gone") - log.count("context_length_error") if log else 0
         if log and gone >= 3 and not log.has("engine_dead_consequence", "engine_process_died", "shutdown"):
             finished = log.count("request_finished")
@@ -606,8 +641,12 @@ class ClientDisconnects(Cause):
         if finished is None:
             return None
         started = first.count if first else 0.0
-        first_running, last_running = (serving.moments[i].running or 0.0 for i in (0, -1))
-        vanished = max(0.0, started - finished - max(0.0, last_running - first_running))
+        at_start = (
+            serving.timeline.points("llm_requests_running", sum, (0.0, serving.window[0])) if serving.timeline else []
+        )
+        last = serving.moments[-1]
+        in_flight = (last.running or 0.0) + (last.waiting or 0.0) - (at_start[-1][1] if at_start else 0.0)
+        vanished = max(0.0, started - finished - max(0.0, in_flight)) if finished else 0.0
         lost, total = aborted + vanished, finished + vanished
         if lost < max(5.0, 2 * (serving.running_max or 0.0) if not aborted else 5.0) or lost / total < 0.2:
             return (

@@ -18,6 +18,8 @@ LAUNCH_BOUND_SHARE = 0.35
 0.62 with one client and graphs, 0.21 with four clients and eager mode."""
 HEALTHY_SHARE = 0.45
 FEW_SEQUENCES = 32
+CRAWLING_TOKENS_PER_SECOND = 15.0
+"""A sequence slower than reading speed on a GPU that serves few: no data sheet is needed to call this slow."""
 
 
 def roofline_share(evidence: Evidence) -> float | None:
@@ -31,7 +33,16 @@ def roofline_share(evidence: Evidence) -> float | None:
 
 def decodes_mostly(serving: Serving) -> bool:
     """The window is about decoding: prefill does not take most of the steps' work."""
-    return (serving.prompt_rate or 0) < 20 * max(serving.generation_rate or 0, 1.0)
+    return (serving.prompt_rate or 0) < max(20 * (serving.generation_rate or 0), 500.0)
+
+
+def crawls(serving: Serving | None) -> bool:
+    """A few sequences decode slower than anybody reads, and prefill is not the reason."""
+    if serving is None or serving.running_mean is None:
+        return False
+    rate = serving.rate_per_sequence
+    few = 0 < serving.running_mean <= 4 and (serving.waiting_mean or 0) < 1
+    return rate is not None and few and rate < CRAWLING_TOKENS_PER_SECOND and decodes_mostly(serving)
 
 
 class InsufficientLoad(Cause):
@@ -59,6 +70,10 @@ class InsufficientLoad(Cause):
         share = roofline_share(evidence)
         if share is not None and share < LAUNCH_BOUND_SHARE:
             return self.ruled_out(f"a sequence decodes at {share:.0%} of the HBM roofline: the engine itself is slow")
+        if share is None and crawls(serving):
+            return self.ruled_out(
+                f"a sequence decodes at {serving.rate_per_sequence or 0:.1f} tokens/s: the engine is slow"
+            )
         rate = serving.rate_per_sequence
         pace = f"{rate:.0f} tokens/s a sequence" if rate else "at its own pace"
         limit = f", {share:.0%} of what the memory bandwidth allows" if share is not None else ""
@@ -129,6 +144,9 @@ class EnforceEager(Cause):
                 proof,
                 fixes,
             )
+        if share is None and crawls(serving) and serving:
+            text = f"Eager mode is set, and a sequence decodes at {serving.rate_per_sequence or 0:.1f} tokens/s with {serving.running_mean or 0:.0f} running: each step waits for the CPU to launch its kernels."
+            return self.finding(Severity.WARNING, 0.6, text, proof, fixes)
         severity = Severity.WARNING if evidence.symptom == "throughput" else Severity.INFO
         return self.finding(
             severity,
@@ -254,9 +272,11 @@ class TpOverPcie(Cause):
             )
         share = roofline_share(evidence)
         shown = share is not None and share < LAUNCH_BOUND_SHARE and evidence.tensor_parallel > 1
+        shown = shown or (share is None and crawls(evidence.serving))
         severity = Severity.WARNING if shown or evidence.symptom == "throughput" else Severity.INFO
         sure = 0.75 if shown else 0.55
-        figure = f" A sequence decodes at {share:.0%} of the HBM roofline." if shown else ""
+        rate = evidence.serving.rate_per_sequence if evidence.serving else None
+        figure = f" A sequence decodes at {rate:.1f} tokens/s." if shown and rate else ""
         return self.finding(
             severity,
             sure,
@@ -457,6 +477,16 @@ class LoggingOverhead(Cause):
         log = evidence.log
         if log is None:
             return self.not_evaluated()
+        traced = log.all("trace_function")
+        if traced:
+            text = "Every Python function call is recorded (VLLM_TRACE_FUNCTION): a tool for finding hangs, far too slow to serve with."
+            return self.finding(
+                Severity.WARNING,
+                0.9,
+                text,
+                [evidence.quote(e) for e in traced[:2]],
+                [Fix("VLLM_TRACE_FUNCTION", "1", "remove", "for debugging only")],
+            )
         debug, requests = log.has("debug_logging"), log.has("request_logging")
         if not debug and not requests:
             return self.ruled_out("neither debug nor request lines in the log")
@@ -611,6 +641,21 @@ class ModelLoadingSlow(Cause):
                 [evidence.quote(event)],
                 self._fixes(),
             )
+        bars = [
+            (event, seconds)
+            for event in log.all("shard_progress")
+            for seconds in [self._bar_seconds(event)]
+            if seconds >= self.slow_seconds
+        ]
+        if bars:
+            event, seconds = bars[-1]
+            return self.finding(
+                Severity.WARNING,
+                0.75,
+                f"Reading the shards takes about {seconds:.0f} s by its progress bar.",
+                [evidence.quote(event)],
+                self._fixes(),
+            )
         waits = log.count("waiting_for_shards")
         if waits >= self.slow_shard_notices:
             return self.finding(
@@ -629,9 +674,21 @@ class ModelLoadingSlow(Cause):
     @staticmethod
     def _seconds(event: Event) -> float:
         return max(
-            (value for name in ("load", "download", "model", "sglang") if (value := event.number(name)) is not None),
+            (
+                value
+                for name in ("load", "download", "model", "sglang", "shard")
+                if (value := event.number(name)) is not None
+            ),
             default=0.0,
         )
+
+    @staticmethod
+    def _bar_seconds(event: Event) -> float:
+        """Elapsed plus remaining of a progress bar, "13:49<16:07"."""
+        texts = (event.fields.get("elapsed", ""), event.fields.get("remaining", ""))
+        if not all(texts):
+            return 0.0
+        return sum(float(part) * 60.0**place for text in texts for place, part in enumerate(reversed(text.split(":"))))
 
     @staticmethod
     def _rate(event: Event, seconds: float, evidence: Evidence) -> float | None:
@@ -743,6 +800,9 @@ def acceptance(event: Event) -> float | None:
     if match:
         value = float(match.group(1).rstrip("."))
         return value / 100 if match.group(2) else value
+    match = re.search(r"accept rate:\s*([\d.]+)", event.message)
+    if match:
+        return float(match.group(1).rstrip("."))
     match = re.search(r"draft acceptance\s*(?:rate)?\s*=\s*([\d.]+)", event.message)
     if match:
         return float(match.group(1).rstrip("."))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import pairwise
 
 from troubleshoot.logs.grammar import Line, parse_line
 from troubleshoot.logs.scan import Located, ScanResult
@@ -13,6 +14,32 @@ from troubleshoot.logs.signature import Signature
 
 _JOINED_LINES = 4
 """A message that people or terminals wrapped spans no more lines than this."""
+
+
+_YEAR_SECONDS = 365 * 86400.0
+_MOST_OF_A_YEAR_SECONDS = 300 * 86400.0
+# Anybody can write anything into a prompt; V0 logs prompts by default.
+_QUOTES_A_REQUEST = re.compile(r"(?:Received request |Generated response |Added request |Receive: obj=|Finish: obj=)")
+_ABOUT_REQUESTS = frozenset({"request_logging", "debug_logging"})
+_ENGINE_LINES = (
+    "engine_start",
+    "engine_args",
+    "engine_config",
+    "ready",
+    "vllm_stats",
+    "sglang_decode",
+    "sglang_prefill",
+    "llamacpp_timing",
+    "weights_memory",
+    "kv_tokens",
+    "architecture",
+    "served_request",
+    "engine_process_died",
+    "engine_dead_consequence",
+)
+_FROM_ANYWHERE = frozenset(
+    {"kernel_oom_kill", "node_memory_pressure", "exit_137", "killed_by_signal", "xid", "gpu_lost"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +64,7 @@ class Event:
     fields: Mapping[str, str] = field(default_factory=dict)
     context: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    container: str = ""
 
     def number(self, name: str) -> float | None:
         """The field as a number (thousands separators removed); None where it is absent or no number."""
@@ -51,9 +79,56 @@ class Event:
 
 def events_of(scan: ScanResult, signatures: Mapping[str, Signature]) -> dict[str, tuple[Event, ...]]:
     """Every kept hit as an event, by signature, in file order."""
-    return {
-        identity: tuple(_event(scan.name, located, signatures[identity]) for located in found)
+    events = {
+        identity: tuple(
+            event
+            for located in found
+            for event in [_event(scan.name, located, signatures[identity])]
+            if identity in _ABOUT_REQUESTS or not _QUOTES_A_REQUEST.match(event.message)
+        )
         for identity, found in scan.located.items()
+    }
+    return _over_new_year(events)
+
+
+def _over_new_year(events: dict[str, tuple[Event, ...]]) -> dict[str, tuple[Event, ...]]:
+    """vLLM's stamps carry no year: where the time falls back by most of one, a new year has begun."""
+    timed = sorted(
+        (event for found in events.values() for event in found if event.time_seconds is not None),
+        key=lambda e: e.offset,
+    )
+    turn = next(
+        (
+            after.offset
+            for before, after in pairwise(timed)
+            if (before.time_seconds or 0.0) - (after.time_seconds or 0.0) > _MOST_OF_A_YEAR_SECONDS
+        ),
+        None,
+    )
+    if turn is None:
+        return events
+    return {
+        identity: tuple(
+            replace(event, time_seconds=event.time_seconds + _YEAR_SECONDS)
+            if event.time_seconds is not None and event.offset >= turn
+            else event
+            for event in found
+        )
+        for identity, found in events.items()
+    }
+
+
+def without_strangers(events: Mapping[str, Sequence[Event]]) -> dict[str, tuple[Event, ...]]:
+    """Drop what other containers wrote, where lines carry container names and an engine's own lines tell which is its.
+
+    What the kernel or the kubelet says is kept from anywhere.
+    """
+    own = {event.container for identity in _ENGINE_LINES for event in events.get(identity, ())}
+    if not own:
+        return {identity: tuple(found) for identity, found in events.items()}
+    return {
+        identity: tuple(event for event in found if identity in _FROM_ANYWHERE or event.container in own)
+        for identity, found in events.items()
     }
 
 
@@ -75,8 +150,9 @@ def _event(file: str, located: Located, signature: Signature) -> Event:
         where=line.where,
         time_seconds=line.time_seconds,
         fields=fields,
-        context=tuple(_same_process(hit.context, line.process)) if hit.context else (),
-        after=tuple(_same_process(hit.follow, line.process)) if hit.follow else (),
+        context=tuple(_same_process(hit.context, line)) if hit.context else (),
+        after=tuple(_same_process(hit.follow, line)) if hit.follow else (),
+        container=line.container,
     )
 
 
@@ -85,7 +161,7 @@ def _joined(line: Line, follow: bytes) -> str:
     parts = [line.message]
     for raw in follow.split(b"\n")[1 : _JOINED_LINES + 1]:
         after = parse_line(raw)
-        if after.process == line.process:
+        if after.process == line.process and after.container == line.container:
             parts.append(after.message.strip())
     return " ".join(parts)
 
@@ -115,12 +191,12 @@ def _compiled(expression: str) -> re.Pattern[str]:
     return re.compile(expression)
 
 
-def _same_process(context: bytes, process: str) -> Iterable[str]:
+def _same_process(context: bytes, own: Line) -> Iterable[str]:
     for raw in context.split(b"\n"):
         if not raw.strip():
             continue
         line = parse_line(raw)
-        if line.process == process:
+        if line.process == own.process and line.container == own.container:
             yield line.message
 
 

@@ -70,7 +70,7 @@ class LogFacts:
         return read_settings(
             (event.message for event in self.all("engine_args")),
             (event.message for event in self.all("engine_config")),
-            (event.message for event in self.all("command_line", "flag_assignment")),
+            (" ".join((event.message, *event.after)) for event in self.all("command_line", "flag_assignment")),
         )
 
     @cached_property

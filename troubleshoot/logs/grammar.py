@@ -9,31 +9,32 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _TRANSPORT = re.compile(
     r"""(?:
       >\s+                                                        # quoted in a ticket
-    | \[pod/[^\]]+\]\s                                            # kubectl logs --prefix
-    | [\w.-]+\s+\|\s                                              # docker compose
-    | \d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d)\s(?:stdout|stderr)\s[FP]\s   # CRI
+    | \[(?P<pod>pod/[^\]]+)\]\s                                            # kubectl logs --prefix
+    | (?P<service>[\w.-]+)\s+\|\s                                              # docker compose
+    | (?P<cri>\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d))\s(?:stdout|stderr)\s[FP]\s   # CRI
     | (?P<iso>\d{4}-\d\d-\d\d[T\ ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d))\s+    # kubectl --timestamps
-    | [A-Z][a-z]{2}\s+\d{1,2}\s\d\d:\d\d:\d\d\s\S+\s[\w.@/-]+(?:\[\d+\])?:\s     # journald
+    | [A-Z][a-z]{2}\s+\d{1,2}\s\d\d:\d\d:\d\d\s\S+\s(?P<unit>[\w.@/-]+)(?:\[\d+\])?:\s     # journald
     | [\w.-]+\s(?:STDOUT|STDERR):\s                               # wrappers that re-emit a child's output
     | \s+(?=(?:\(|\[?[A-Z]{4,8}\s))                               # indented paste
     )""",
     re.VERBOSE,
 )
 _PROCESS = re.compile(
-    r"^(?:\((?P<name>[A-Za-z][\w.:/-]*),?(?:\s+rank=\d+)?,?\s+(?:pid|ip)=(?P<pid>[\d.]+)[^)]*\)|\[(?P<rank>rank\d+)\]:)\s?"
+    r"^(?:\((?P<name>[A-Za-z][\w.:/-]*(?: [A-Z]{2}\d+)*),?(?:\s+rank=\d+)?,?\s+(?:pid|ip)=(?P<pid>[\d.]+)[^)]*\)"
+    r"|\[(?P<rank>rank\d+)\]:)\s?"
 )
 _VLLM = re.compile(
     r"^(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL)\s+(?P<month>\d\d)-(?P<day>\d\d)\s"
     r"(?P<clock>\d\d:\d\d:\d\d)(?:\.\d+)?\s"
     r"\[?(?P<where>[\w./-]+:\d+)\]\s?"
 )
-_LEVEL = re.compile(r"^(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL):?\s+(?:\[(?P<where>[\w./-]+:\d+)\]\s)?")
+_LEVEL = re.compile(r"^(?P<level>DEBUG|INFO|WARN|WARNING|ERROR|CRITICAL):?\s+(?:\[(?P<where>[\w./-]+:\d+)\]\s)?")
 _GLOG = re.compile(
     r"^(?P<letter>[IWEF])(?P<month>\d\d)(?P<day>\d\d)\s(?P<clock>\d\d:\d\d:\d\d)\.\d+\s+\d+\s(?P<where>[\w.-]+:\d+)\]\s?"
 )
@@ -45,12 +46,16 @@ _SGLANG = re.compile(r"^\[(?P<iso>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:[.,]\d+)?(?P
 _ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d+))?")
 _LETTER = {"I": "INFO", "W": "WARNING", "E": "ERROR", "F": "CRITICAL", "D": "DEBUG", "WARN": "WARNING"}
 _JSON_MESSAGE_KEYS = ("message", "msg", "log", "MESSAGE", "textPayload", "line")
-_CUMULATIVE_DAYS = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)
+_LONGEST_NESTED_CHARACTERS = 1 << 16
+# Of a leap year: a stamp without a year must never go back at the end of February.
+_CUMULATIVE_DAYS = (0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line understood. `time_seconds` has an arbitrary origin: only differences within a file mean anything."""
+    """A line understood. `container` is the pod, compose service or systemd unit that its carrier names, "" for none.
+
+    `time_seconds` has an arbitrary origin: only differences within a file mean anything."""
 
     message: str
     text: str
@@ -58,24 +63,29 @@ class Line:
     process: str = ""
     where: str = ""
     time_seconds: float | None = None
+    container: str = ""
 
 
 def parse_line(raw: bytes) -> Line:
     """Read one raw line. Never raises: what is not understood stays in the message."""
-    text = _ANSI.sub("", raw.decode("utf-8", "replace")).replace("\r", "").rstrip("\n ")
+    text = _ANSI.sub("", raw.decode("utf-8", "replace")).replace("\r", "").rstrip("\n")
     transport_time: float | None = None
+    container = ""
     for _ in range(4):
         match = _TRANSPORT.match(text)
         if not match:
             break
-        if match.group("iso"):
-            transport_time = _iso_seconds(match.group("iso"))
+        stamp = match.group("iso") or match.group("cri")
+        if stamp:
+            transport_time = _iso_seconds(stamp)
+        container = match.group("pod") or match.group("service") or match.group("unit") or container
         text = text[match.end() :]
     if text.startswith("{"):
         unwrapped = _from_json(text)
         if unwrapped is not None:
-            return unwrapped
-    return _parse_logger(text, transport_time)
+            return replace(unwrapped, container=container) if container else unwrapped
+    parsed = _parse_logger(text, transport_time)
+    return replace(parsed, container=container) if container else parsed
 
 
 def _parse_logger(text: str, transport_time: float | None) -> Line:
@@ -144,6 +154,11 @@ def _from_json(text: str) -> Line | None:
 
 
 def _json_line(record: dict[str, object], message: str) -> Line:
+    # An engine's own JSON line inside a container runtime's: the inner one knows more.
+    if message.startswith("{") and len(message) < _LONGEST_NESTED_CHARACTERS:
+        inner_record = _from_json(message.rstrip("\r\n"))
+        if inner_record is not None:
+            return inner_record
     inner = _parse_logger(_ANSI.sub("", message).replace("\r", "").rstrip("\n "), None)
     level = str(record.get("levelname") or record.get("level") or inner.level).upper()
     level = _LETTER.get(level, level)
@@ -169,5 +184,20 @@ def _iso_seconds(text: str) -> float | None:
         return None
     year, month, day, hours, minutes, seconds = (int(part) for part in match.groups()[:6])
     fraction = float(f"0.{match.group(7)}") if match.group(7) else 0.0
-    days = (year - 1970) * 365 + (year - 1969) // 4 + _CUMULATIVE_DAYS[(month - 1) % 12] + day
+    days = _days_since_epoch(year, month, day)
     return days * 86400 + hours * 3600 + minutes * 60 + seconds + fraction
+
+
+def _days_since_epoch(year: int, month: int, day: int) -> int:
+    """Days of the Gregorian calendar since 1970-01-01; years begin in March, so that a leap day comes last."""
+    shifted = year - (month <= 2)
+    month_from_march = (month + 9) % 12
+    return (
+        365 * shifted
+        + shifted // 4
+        - shifted // 100
+        + shifted // 400
+        + (153 * month_from_march + 2) // 5
+        + day
+        - 719469
+    )

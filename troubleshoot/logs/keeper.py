@@ -54,20 +54,13 @@ class Keeper:
         self._recent: dict[str, deque[Kept]] = {}
         self._thinned: dict[str, _Thinned] = {}
         self._room: Mapping[str, _Room] = {}
+        self._full: Set[str] = frozenset()
 
     @property
     def known(self) -> Set[str]:
-        """Marks that were seen: nothing more of them will be kept or counted."""
-        return {identity for identity in self.counts if self._signatures[identity].keep is Keep.MARK}
-
-    @property
-    def full(self) -> Set[str]:
-        """Signatures of which no more can be kept, and whose count need not be exact."""
-        return {
-            identity
-            for identity, room in self._room.items()
-            if room == (0, 0) and self._signatures[identity].keep is Keep.FACT
-        }
+        """Marks that were seen, and facts of which enough were: nothing more of them is kept, or has to be counted."""
+        marks = {identity for identity in self.counts if self._signatures[identity].keep is Keep.MARK}
+        return marks | self._full
 
     def take(self, window: Window, found: Mapping[str, Pieces], stripe: int, lines: int) -> int:
         """Keep what is worth it of a window that begins `lines` newlines into its stripe; return its newlines."""
@@ -133,6 +126,11 @@ class Keeper:
             )
             for identity in {*self._first, *later._first}
             if self._signatures[identity].keep in (Keep.RARE, Keep.FACT)
+        }
+        keeper._full = {
+            identity
+            for identity, room in keeper._room.items()
+            if room == (0, 0) and self._signatures[identity].keep is Keep.FACT
         }
         return keeper
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from troubleshoot.logs.interruption import Interruption
@@ -17,7 +18,7 @@ from troubleshoot.logs.keeper import Keeper, KeeperState
 from troubleshoot.logs.matcher import Matcher, Scanner
 from troubleshoot.logs.signature import Keep, Signature
 from troubleshoot.logs.window import BLOCK_BYTES, new_buffer, windows
-from troubleshoot.logs.workers import MOST_TASKS, WorkerLostError, shared_out, usable_workers
+from troubleshoot.logs.workers import MOST_TASKS, WorkerLostError, in_background, shared_out, usable_workers
 
 _LAST_BYTES = 4096
 _SAMPLED = frozenset({Keep.FACT, Keep.SERIES})
@@ -42,8 +43,7 @@ class ByteSource(Protocol):
         """Fill the buffer from its start; the bytes that were there, 0 at the end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """How a log is divided. The first and the last stripe of a file are looked at in full."""
 
     block_bytes: int = BLOCK_BYTES
@@ -52,8 +52,7 @@ class Plan:
     workers: int = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """A line that a signature stands on, at `offset` bytes into the log, on line `line` (from 1).
 
     `raw` is the line, of a very long one what is near the match; `follow` are the lines after it, from the newline
@@ -68,8 +67,7 @@ class Hit:
     context: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(NamedTuple):
     """A hit with its place in the file: byte offset from 0, line number from 1."""
 
     hit: Hit
@@ -174,8 +172,7 @@ class _Read:
         return result
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(NamedTuple):
     """The two ways to read a log."""
 
     signatures: Mapping[str, Signature]
@@ -225,18 +222,19 @@ class _Reading:
         search.run(0, in_full, head)
         if self.interruption.requested:
             return head
+        # The engine compiles outside the interpreter's lock, and searches there too.
+        compiled = in_background(partial(self.matcher.scanner, sampled=_SAMPLED, without=head.keeper.known))
         search.run(number - 1, in_full, tail)
-        parts = [*self._middle(range(1, number - 1), search, head.keeper, tail.keeper)]
+        parts = [*self._middle(range(1, number - 1), search, compiled(), head.keeper.between(tail.keeper))]
         if not self.interruption.requested:
             parts.append(tail.state())
             self.progress(size)
         head.add(parts)
         return head
 
-    def _middle(self, stripes: range, search: _StripeSearch, head: Keeper, tail: Keeper) -> Iterator[_State]:
+    def _middle(self, stripes: range, search: _StripeSearch, scanner: Scanner, keeper: Keeper) -> Iterator[_State]:
         """Search stripes in this process and in others; what each of them found."""
-        part = _Read(head.between(tail))
-        scanner = self.matcher.scanner(sampled=_SAMPLED, without=head.known | part.keeper.full)
+        part = _Read(keeper)
         with shared_out(stripes) as workers:
 
             def child() -> object:

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from troubleshoot.findings import SettingValue
+from troubleshoot.redact import is_secret_name
 
 _PAIR = re.compile(r"(?P<key>\b[a-z][a-z0-9_]{2,60})=(?P<value>'[^']*'|\"[^\"]*\"|\[[^\]]*\]|\{[^}]*\}|[^,()\s]+)")
 _FLAG = re.compile(
     r"(?:^|[\s'\"\[,])--(?P<key>[a-zA-Z][\w.-]{1,60})"
-    r"(?:[= ]+(?P<value>'[^']*'|\"[^\"]*\"|\{[^}]*\}|[^\s\\'\",-][^\s\\'\",]*)"  # --key value
+    r"(?:[= ]+(?P<value>'[^']*'|\"[^\"]*\"|\{[^}]*\}|-\d+|[^\s\\'\",-][^\s\\'\",]*)"  # --key value
     r"|(?:'|\"),\s*(?:'|\")(?P<listed>[^'\"-][^'\"]*)|)"  # '--key', 'value'
 )
 _ENV = re.compile(r"\b(?P<key>[A-Z][A-Z0-9_]{3,40})=(?P<value>[^\s;'\"]+)")
@@ -58,7 +59,6 @@ _CONFIG_KEYS = frozenset(
         "block_size",
     ]
 )
-_SECRET = re.compile(r"(?:^|_)(?:key|keys|token|secret|password|passwd|credential)s?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def read_settings(args: Iterable[str], configs: Iterable[str], commands: Iterabl
 
 
 def _clean(values: Mapping[str, SettingValue]) -> dict[str, SettingValue]:
-    return {key: value for key, value in values.items() if not _SECRET.search(key)}
+    return {key: value for key, value in values.items() if not is_secret_name(key)}
 
 
 def _from_args(text: str) -> dict[str, SettingValue]:

@@ -9,7 +9,6 @@ places agree on the pieces.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from troubleshoot.logs.signature import Signature
 
@@ -24,21 +23,23 @@ TAIL_BYTES = 24 << 10
 _LINE_LIMIT_BYTES = 16 << 10
 _CONTEXT_LIMIT_BYTES = 12 << 10
 _FOLLOW_LIMIT_BYTES = 4 << 10
-_COUNT_PIECE_BYTES = 64 << 10
+_COUNT_PIECE_BYTES = 256 << 10
 
 Read = Callable[[memoryview, int], int]
 """Fills the view from its start with the bytes at a file offset, as many as there are at once; 0 at the end."""
 
 
-@dataclass(slots=True)
 class Window:
     """`buffer[start:end]` are pieces to search; `base` is the file offset of `buffer[0]`. Good until the next one."""
 
-    buffer: bytearray
-    base: int
-    start: int
-    end: int
-    filled: int
+    __slots__ = ("base", "buffer", "end", "filled", "start")
+
+    def __init__(self, buffer: bytearray, base: int, start: int, end: int, filled: int) -> None:
+        self.buffer = buffer
+        self.base = base
+        self.start = start
+        self.end = end
+        self.filled = filled
 
     def cut(self, position: int) -> int:
         """The place in the buffer where the piece that holds `position` begins."""

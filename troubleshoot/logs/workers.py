@@ -13,7 +13,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+T = TypeVar("T")
 
 _TASK_BYTES = 4
 MOST_TASKS = 8192
@@ -90,6 +92,29 @@ def shared_out(tasks: range) -> Iterator[Workers]:
         yield workers
     finally:
         workers.close()
+
+
+def in_background(work: Callable[[], T]) -> Callable[[], T]:
+    """Begin `work` in a thread; the function that comes back waits for its result."""
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:  # noqa: BLE001  (raised again where the result is awaited)
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+
+    def result() -> T:
+        thread.join()
+        if errors:
+            raise errors[0]
+        return results[0]
+
+    return result
 
 
 def usable_workers(most: int) -> int:

@@ -77,8 +77,8 @@ def _fill(timeline: Timeline, samples: Sequence[Sample], translators: Sequence[T
         name = sample.name
         if name not in owner:
             owner[name] = next((t for t in translators if t.account(name) == "mapped"), None)
-            mappings = owner[name].engine.mappings if owner[name] is not None else ()
-            for mapping in mappings:
+            translator = owner[name]
+            for mapping in translator.engine.mappings if translator else ():
                 if mapping.series in (name, _family(name)):
                     raw_names.setdefault(mapping.signal, mapping.series)
         if name == "up" or name.startswith(_KEPT_AS_IS):

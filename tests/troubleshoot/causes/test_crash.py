@@ -29,7 +29,7 @@ NAMED_FAILURES = [
     ),
     pytest.param(
         "crash_driver_or_cuda_mismatch",
-        "RuntimeError: The NVIDIA driver on your system is too old (found version 12020). Please update your GPU driver",
+        "RuntimeError: The NVIDIA driver on your system is too old (found version 12020). Please update it",
         "NVIDIA driver",
         id="old-driver",
     ),
@@ -288,7 +288,8 @@ def test_many_answers_of_400_are_context_errors_most_likely(diagnose_all: Diagno
 
 
 @pytest.mark.parametrize(
-    ("status", "path", "method"), [(404, "/v1/nothing", "GET"), (404, "/v1/completions", "POST"), (401, "/v1/x", "POST")]
+    ("status", "path", "method"),
+    [(404, "/v1/nothing", "GET"), (404, "/v1/completions", "POST"), (401, "/v1/x", "POST")],
 )
 def test_answers_of_404_or_401_say_nothing_of_the_context(
     status: int, path: str, method: str, diagnose_all: Diagnose, vllm_log: type[EngineLog]

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tests.troubleshoot.conftest import Diagnose, EngineLog, Scrapes
 
-WAITS = "No available shared memory broadcast block found in 60 seconds. This typically happens when some processes are hanging or doing some time-consuming work (e.g. compilation, weight/kv cache quantization)."
+WAITS = (
+    "No available shared memory broadcast block found in 60 seconds. This typically happens when some processes are "
+    "hanging or doing some time-consuming work (e.g. compilation, weight/kv cache quantization)."
+)
 AT_WORK = {"running": 8, "kv": 0.3, "generation": 600, "prompt": 300, "steps": 80, "finished": 2}
 
 
@@ -54,9 +57,7 @@ def test_a_log_that_falls_silent_after_its_work_is_idle(diagnose_all: Diagnose, 
 
 
 def test_a_stuck_engine_is_the_root_of_the_queue_before_it(diagnose_all: Diagnose, scrapes: type[Scrapes]) -> None:
-    said = diagnose_all(
-        metrics=scrapes().phase(20, **AT_WORK).phase(60, running=16, waiting=40, kv=0.5)
-    )
+    said = diagnose_all(metrics=scrapes().phase(20, **AT_WORK).phase(60, running=16, waiting=40, kv=0.5))
 
     assert said.first == "hang_engine_stuck"
 

@@ -33,9 +33,7 @@ def test_long_prompts_with_a_quick_first_token_are_well(diagnose_all: Diagnose, 
     assert "ttft_long_prefill" in said.ruled_out
 
 
-def test_short_prompts_that_wait_are_a_queue_not_long_prefill(
-    diagnose_all: Diagnose, scrapes: type[Scrapes]
-) -> None:
+def test_short_prompts_that_wait_are_a_queue_not_long_prefill(diagnose_all: Diagnose, scrapes: type[Scrapes]) -> None:
     said = diagnose_all(
         metrics=scrapes().phase(60, **{**CHAT, "running": 40, "waiting": 60, "kv": 0.97, "ttft": 9, "queue": 8.8})
     )
@@ -65,11 +63,13 @@ def test_uneven_gaps_between_tokens_are_decode_held_up_by_prefill(
     diagnose_all: Diagnose, vllm_log: type[EngineLog], scrapes: type[Scrapes]
 ) -> None:
     load = {**CHAT, "prompt": 6000, "prompt_tokens": 3000}
-    log = vllm_log().start(max_num_batched_tokens=8192).engine(
-        "Chunked prefill is enabled with max_num_batched_tokens=8192."
+    log = (
+        vllm_log()
+        .start(max_num_batched_tokens=8192)
+        .engine("Chunked prefill is enabled with max_num_batched_tokens=8192.")
     )
     log.weights(12.55).kv_cache(50.0, 99_000).ready().answers(200, 9)
-    uneven = diagnose_all(log, scrapes().phase(60, **load, slow_gap=(0.03, 0.9)))
+    uneven = diagnose_all(log, scrapes().phase(60, **load, slow_share=0.03, slow_gap=0.9))
     even = diagnose_all(log, scrapes().phase(60, **load))
 
     assert uneven.first == "ttft_decode_starvation"
@@ -108,9 +108,7 @@ def test_chunking_that_is_off_is_a_choice_until_the_first_token_is_missed(
     assert "ttft_chunked_prefill_off_or_misconfigured" in diagnose_all(log, symptom="ttft").alarms
 
 
-def test_kernels_built_while_requests_wait_are_a_cold_start(
-    diagnose_all: Diagnose, vllm_log: type[EngineLog]
-) -> None:
+def test_kernels_built_while_requests_wait_are_a_cold_start(diagnose_all: Diagnose, vllm_log: type[EngineLog]) -> None:
     log = vllm_log().healthy_start().answers(200, 9)
     for _ in range(3):
         log.engine(
@@ -143,7 +141,9 @@ def test_an_ordinary_compilation_is_not(diagnose_all: Diagnose, vllm_log: type[E
 @pytest.mark.parametrize(
     ("flag", "load", "alarm"),
     [
-        pytest.param(False, {**CHAT, "prompt_tokens": 3000, "prompt": 6000, "prefill": 2.0, "ttft": 2.2}, True, id="off"),
+        pytest.param(
+            False, {**CHAT, "prompt_tokens": 3000, "prompt": 6000, "prefill": 2.0, "ttft": 2.2}, True, id="off"
+        ),
         pytest.param(False, {**CHAT, "prompt_tokens": 60, "prompt": 120}, False, id="off-but-short"),
     ],
 )

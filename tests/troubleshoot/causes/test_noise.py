@@ -13,8 +13,8 @@ NOISE = {
     "ulimit": "Found ulimit of 20000 and failed to automatically increase with error current limit exceeds maximum "
     "limit. This can cause fd limit errors like `OSError: [Errno 24] Too many open files`. Consider increasing with "
     "ulimit -n",
-    "inductor": "Inductor compilation was disabled by user settings, optimizations settings that are only active during "
-    "inductor compilation will be ignored.",
+    "inductor": "Inductor compilation was disabled by user settings, optimizations settings that are only active "
+    "during inductor compilation will be ignored.",
     "sampler": "FlashInfer is not available. Falling back to the PyTorch-native implementation of top-p & top-k "
     "sampling. For the best performance, please install FlashInfer.",
     "moe-config": "Using default MoE config. Performance might be sub-optimal! Config file not found at "
@@ -22,7 +22,8 @@ NOISE = {
     "turing": "Cannot use FlashAttention-2 backend for Volta and Turing GPUs.",
     "pcie": "Custom allreduce is disabled because it's not supported on more than two PCIe-only GPUs. To silence this "
     "warning, specify disable_custom_all_reduce=True explicitly.",
-    "jit-monitor": "Kernel JIT monitor activated — Triton JIT compilations during inference will be logged as warnings.",
+    "jit-monitor": "Kernel JIT monitor activated — Triton JIT compilations during inference will be logged as "
+    "warnings.",
     "v0-fallback": "Compute Capability < 8.0 is experimental on VLLM_USE_V1=1. Falling back to V0 Engine.",
     "nccl-library": "Found nccl from library libnccl.so.2",
     "c10d-hostname": "[c10d] The hostname of the client socket cannot be retrieved. err=-3",
@@ -32,14 +33,14 @@ NOISE = {
     "chunked-prefill": "Chunked prefill is enabled by default for models with max_model_len > 32K. Chunked prefill "
     "might not work with some features or models. If you encounter any issues, please disable by launching with "
     "--enable-chunked-prefill=False.",
-    "tokenizers-fork": "huggingface/tokenizers: The current process just got forked, after parallelism has already been "
-    "used. Disabling parallelism to avoid deadlocks...",
+    "tokenizers-fork": "huggingface/tokenizers: The current process just got forked, after parallelism has already "
+    "been used. Disabling parallelism to avoid deadlocks...",
     "pin-memory": "Using 'pin_memory=False' as WSL is detected. This may slow down the performance.",
     "bf16-cast": "Casting torch.bfloat16 to torch.float16.",
     "fp8-scales": "Using uncalibrated q_scale 1.0 and/or prob_scale 1.0 with fp8 attention. This may cause accuracy "
     "issues.",
-    "kv-hint": "Free memory on device (138.9/139.8 GiB) on startup. Desired GPU memory utilization is (0.9, 125.8 GiB). "
-    "Actual usage is 12.55 GiB for weight",
+    "kv-hint": "Free memory on device (138.9/139.8 GiB) on startup. Desired GPU memory utilization is (0.9, 125.8 "
+    "GiB). Actual usage is 12.55 GiB for weight",
     "trust": "The argument `trust_remote_code` is to be used with Auto classes. It has no effect here and is ignored.",
 }
 
@@ -85,8 +86,8 @@ def test_triton_without_a_gpu_serves_on_the_cpu(diagnose_all: Diagnose) -> None:
 def test_a_prompt_that_speaks_of_trouble_is_no_trouble(diagnose_all: Diagnose, vllm_log: type[EngineLog]) -> None:
     log = vllm_log("0.6.3").healthy_start().answers(200, 9)
     log.api(
-        "Received request chatcmpl-1: prompt: 'What does CUDA out of memory mean, and NCCL error, and Xid 79?', params: "
-        "SamplingParams(n=1), prompt_token_ids: None, lora_request: None, prompt_adapter_request: None."
+        "Received request chatcmpl-1: prompt: 'What does CUDA out of memory mean, and NCCL error, and Xid 79?', "
+        "params: SamplingParams(n=1), prompt_token_ids: None, lora_request: None, prompt_adapter_request: None."
     )
 
     assert diagnose_all(log.answers(200, 3).stats(9)).alarms == []

@@ -213,9 +213,7 @@ def test_the_sampler_s_own_message_halves_the_sequences(diagnose_all: Diagnose, 
     assert (fix.from_value, fix.to_value) == (1024, 512)
 
 
-def test_an_encoder_too_large_asks_for_fewer_inputs_a_prompt(
-    diagnose_all: Diagnose, vllm_log: type[EngineLog]
-) -> None:
+def test_an_encoder_too_large_asks_for_fewer_inputs_a_prompt(diagnose_all: Diagnose, vllm_log: type[EngineLog]) -> None:
     said = diagnose_all(failed_start(vllm_log().start("Qwen/Qwen2-VL-7B-Instruct"), OOM_LARGE, *VISION))
 
     assert "--limit-mm-per-prompt" in said.settings()

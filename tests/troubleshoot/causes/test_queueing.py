@@ -19,9 +19,7 @@ CALM = {**REQUESTS, **QUICK_START, "running": 12, "kv": 0.2}
 def test_a_full_cache_that_preempts_is_thrash_and_the_queue_its_symptom(
     diagnose_all: Diagnose, scrapes: type[Scrapes]
 ) -> None:
-    seen = scrapes(kv_tokens=14_400).phase(
-        60, **REQUESTS, **SLOW_START, running=21, waiting=43, kv=0.99, preemptions=5
-    )
+    seen = scrapes(kv_tokens=14_400).phase(60, **REQUESTS, **SLOW_START, running=21, waiting=43, kv=0.99, preemptions=5)
     said = diagnose_all(metrics=seen)
 
     assert said.first == "thr_preemption_thrash"
@@ -73,9 +71,7 @@ def test_the_fix_removes_the_override_that_makes_the_cache_small(
 ) -> None:
     log = vllm_log().start(num_gpu_blocks_override=900, max_num_seqs=128).weights(12.55)
     log.engine("Overriding num_gpu_blocks=14727 with num_gpu_blocks_override=900").kv_cache(115.06, 14_400).ready()
-    seen = scrapes(kv_tokens=14_400).phase(
-        60, **REQUESTS, **SLOW_START, running=21, waiting=43, kv=0.99, preemptions=5
-    )
+    seen = scrapes(kv_tokens=14_400).phase(60, **REQUESTS, **SLOW_START, running=21, waiting=43, kv=0.99, preemptions=5)
     said = diagnose_all(log, seen)
 
     override, seqs = said.fix("--num-gpu-blocks-override"), said.fix("--max-num-seqs")
@@ -184,7 +180,17 @@ def test_sglang_s_queue_and_cap_are_read_with_its_own_names(diagnose_all: Diagno
         "[2026-11-21 10:01:00] The server is fired up and ready to roll!\n"
     )
     seen = scrapes("sglang").phase(
-        60, running=8, waiting=30, kv=0.1, finished=2, generation=800, prompt=500, ttft=9, queue=8, duration=20, gap=0.02
+        60,
+        running=8,
+        waiting=30,
+        kv=0.1,
+        finished=2,
+        generation=800,
+        prompt=500,
+        ttft=9,
+        queue=8,
+        duration=20,
+        gap=0.02,
     )
     said = diagnose_all(log, seen)
 

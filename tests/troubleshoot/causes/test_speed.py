@@ -261,8 +261,8 @@ def test_a_front_end_that_stops_waiting_for_the_start_is_critical(
 ) -> None:
     log = vllm_log().start("meta-llama/Llama-3.1-70B-Instruct").engine("Starting to load model ...")
     log.line(
-        "(APIServer pid=10) TimeoutError: Timed out waiting for engine core processes to start. This is often caused by "
-        "slow weight loading for large models. Waited 600s (configured by VLLM_ENGINE_READY_TIMEOUT_S)."
+        "(APIServer pid=10) TimeoutError: Timed out waiting for engine core processes to start. This is often caused "
+        "by slow weight loading for large models. Waited 600s (configured by VLLM_ENGINE_READY_TIMEOUT_S)."
     )
     said = diagnose_all(log)
 
@@ -303,9 +303,9 @@ def test_the_log_s_own_acceptance_rate_counts_where_no_counter_does(
     low, high = vllm_log().healthy_start(), vllm_log().healthy_start()
     for log, rate in ((low, 8.1), (high, 71.9)):
         log.answers(200, 9).api(
-            "SpecDecoding metrics: Mean acceptance length: 1.40, Accepted throughput: 8.00 tokens/s, Drafted throughput: "
-            "100.00 tokens/s, Accepted: 80 tokens, Drafted: 1000 tokens, Per-position acceptance rate: 0.3, 0.1, Avg "
-            f"Draft acceptance rate: {rate}%"
+            "SpecDecoding metrics: Mean acceptance length: 1.40, Accepted throughput: 8.00 tokens/s, Drafted "
+            "throughput: 100.00 tokens/s, Accepted: 80 tokens, Drafted: 1000 tokens, Per-position acceptance rate: "
+            f"0.3, 0.1, Avg Draft acceptance rate: {rate}%"
         )
 
     assert diagnose_all(low).first == "thr_spec_decode_low_acceptance"

@@ -31,6 +31,7 @@ SMALL = {
     "engine": Signature("engine", ("qwrtz engine",), keep=Keep.MARK),
 }
 SMALL_MATCHER = Matcher(SMALL)
+HALF = RARE_KEPT // 2
 BLOCKS = (1, 90_000, 1 << 20)
 
 
@@ -45,11 +46,10 @@ def _fork_beside_the_test_runners_threads(monkeypatch: pytest.MonkeyPatch) -> No
 
 def ends(places: list[Place], keep: Keep) -> list[Place]:
     """What stays of the places of a kind, where a series is not long enough to be thinned."""
-    half = RARE_KEPT // 2
     if keep is Keep.SERIES:
         assert len(places) <= SERIES_KEPT + SERIES_RECENT
         return places
-    return places if len(places) <= 2 * half else [*places[:half], *places[-half:]]
+    return places if len(places) <= RARE_KEPT else [*places[:HALF], *places[-HALF:]]
 
 
 def assert_like_reference(result: ScanResult, content: bytes, reference: Reference) -> None:
@@ -129,7 +129,7 @@ def test_a_striped_file_counts_and_keeps_rare_lines_exactly(
         else:
             assert set(kept) <= set(map(tuple, places))
             assert kept[0] == places[0]
-            ending = [tuple(place) for place in places if place.offset >= len(content) - 100_000][-RARE_KEPT // 2 :]
+            ending = [tuple(place) for place in places if place.offset >= len(content) - 100_000][-HALF:]
             assert keep is Keep.MARK or kept[len(kept) - len(ending) :] == ending
 
 
@@ -166,7 +166,7 @@ def test_planted_lines_are_found_at_their_places(
     seed: int, block_bytes: int, stream_source: type[StreamSource], file_source: OpenFile
 ) -> None:
     content, planted = soup(seed)
-    expected = planted if len(planted) <= RARE_KEPT else planted[: RARE_KEPT // 2] + planted[-RARE_KEPT // 2 :]
+    expected = planted if len(planted) <= RARE_KEPT else planted[:HALF] + planted[-HALF:]
     results = [
         scan(stream_source(content), SMALL, SMALL_MATCHER, plan=Plan(block_bytes=block_bytes)),
         scan(file_source(content), SMALL, SMALL_MATCHER, plan=striped(2)),
@@ -196,7 +196,7 @@ def test_just_the_planted_lines_are_found(lines: list[str], final: bool, stream_
     result = scan(stream_source(content, 100), SMALL, SMALL_MATCHER)
     expected = [number for number, line in enumerate(lines, start=1) if "zyxwv" in line]
     assert result.counts.get("oops", 0) == len(expected)
-    kept = expected if len(expected) <= RARE_KEPT else expected[:20] + expected[-20:]
+    kept = expected if len(expected) <= RARE_KEPT else [*expected[:HALF], *expected[-HALF:]]
     assert [hit.line for hit in result.located.get("oops", [])] == kept
 
 
@@ -250,7 +250,7 @@ def test_text_around_a_match_comes_from_the_neighbouring_blocks(
         assert located.hit.follow == b"\nafter"
 
 
-def test_ten_thousand_equal_errors_are_counted_and_forty_kept(
+def test_ten_thousand_equal_errors_are_counted_and_few_kept(
     stream_source: type[StreamSource], file_source: OpenFile
 ) -> None:
     content = (b"noise\nERROR zyxwv 5 again\n" * 10_000) + b"end"
@@ -260,7 +260,7 @@ def test_ten_thousand_equal_errors_are_counted_and_forty_kept(
     ):
         assert result.counts == {"oops": 10_000}
         lines = [hit.line for hit in result.located["oops"]]
-        assert lines == [*range(2, 42, 2), *range(20_000 - 38, 20_001, 2)]
+        assert lines == [*range(2, 2 + RARE_KEPT, 2), *range(20_002 - RARE_KEPT, 20_001, 2)]
         assert result.lines == 20_001
 
 
@@ -353,7 +353,7 @@ def test_ctrl_c_during_a_file_keeps_an_unbroken_beginning(workers: int, file_sou
     read = content[: result.size_bytes]
     assert result.lines == lines_of(read)
     assert result.counts == {"oops": read.count(b"zyxwv")}
-    assert [hit.line for hit in result.located["oops"][:20]] == list(range(2, 42, 2))
+    assert [hit.line for hit in result.located["oops"][:HALF]] == list(range(2, 2 + RARE_KEPT, 2))
     assert result.last_bytes == read[-4096:]
 
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from troubleshoot.logs.workers import MOST_TASKS, WorkerLostError, shared_out
+from troubleshoot.logs.workers import MOST_TASKS, WorkerLostError, in_background, shared_out
 
 
 def test_each_task_is_done_once_by_someone() -> None:
@@ -68,3 +68,9 @@ def test_no_worker_outlives_the_block() -> None:
         os.waitpid(pid, 0)
     os.close(read)
     os.close(write)
+
+
+def test_what_runs_in_the_background_gives_its_result_or_its_error() -> None:
+    assert in_background(lambda: 7)() == 7
+    with pytest.raises(ZeroDivisionError):
+        in_background(lambda: 1 // 0)()

@@ -60,6 +60,8 @@ SIGNATURES: tuple[Signature, ...] = (
             "Please try to increase --mem-fraction-static",
             "Available KV cache memory: -",
             "No available blocks for the KV cache",
+            "Can.t allocate 0 blocks",
+            "max tokens in paged KV cache \\(0\\)",
             "larger than the profiled value -",
         ),
         fields=(r"Available KV cache memory: (?P<available>-?[\d.]+) GiB",),

@@ -117,6 +117,17 @@ SIGNATURES: tuple[Signature, ...] = (
         ),
         fields=(r"(?P<text>.{0,200})",),
     ),
+    Signature("trace_function", ("VLLM_TRACE_FUNCTION is enabled", "Trace frame log is saved to")),
+    Signature("slot_deferred", ("no slot is available", "defer(?:red|ring)? task, id_task")),
+    Signature(
+        "prompt_reprocessed", ("forcing full prompt re-processing", "full prompt re-processing due to"), keep=Keep.RARE
+    ),
+    Signature(
+        "shard_progress",
+        ("checkpoint shards:",),
+        fields=(r".*\b(?P<done>\d+)/(?P<total>\d+) \[(?P<elapsed>(?:\d+:)?\d+:\d\d)<(?P<remaining>(?:\d+:)?\d+:\d\d)",),
+        keep=Keep.SERIES,
+    ),
     Signature(
         "guided_decoding_slow",
         (
@@ -162,7 +173,6 @@ SIGNATURES: tuple[Signature, ...] = (
         (
             "(?:HW|SW) (?:Thermal|Power(?: Brake)?|Slowdown)[\\w ]{0,24}\\s*: Active",
             "[Cc]locks? throttl|thermal(?:ly)? throttl|[Tt]hrottl\\w+.{0,40}(?:thermal|power cap|temperature|clocks)",
-            "HW Slowdown|SW Power Cap|SW Thermal Slowdown|HW Thermal Slowdown|HW Power Brake",
             "[Pp]ower (?:cap|brake|limit) .{0,40}(?:reached|throttl|active|exceeded)",
             "clocks_(?:event|throttle)_reasons\\.\\S+.{0,20}Active",
         ),
@@ -221,10 +231,11 @@ SIGNATURES: tuple[Signature, ...] = (
             "Time spent downloading weights",
             "Model loading took .{1,24}[\\d.]+ s",
             "Load weight end\\. elapsed",
+            "Shard ready in [\\d.]+s",
             "weights? (?:download|load)\\w* .{0,30}\\d{3,} ?s",
         ),
         fields=(
-            r"(?:Loading (?:model )?weights took (?P<load>[\d.]+) s|downloading weights for .*?: (?P<download>[\d.]+) s|Model loading took (?P<gib>[\d.]+) Gi?B(?: memory)? and (?P<model>[\d.]+) s|elapsed=(?P<sglang>[\d.]+) s)",
+            r"(?:Loading (?:model )?weights took (?P<load>[\d.]+) s|downloading weights for .*?: (?P<download>[\d.]+) s|Model loading took (?P<gib>[\d.]+) Gi?B(?: memory)? and (?P<model>[\d.]+) s|elapsed=(?P<sglang>[\d.]+) s|Shard ready in (?P<shard>[\d.]+)s)",
         ),
     ),
     Signature("waiting_for_shards", ("Waiting for shard to be ready",), keep=Keep.RARE),
@@ -260,6 +271,7 @@ SIGNATURES: tuple[Signature, ...] = (
         "batch_budget_below_context",
         (
             "is smaller than max_model_len",
+            "is larger than max_num_batched_tokens \\(",
             "max_num_batched_tokens .{0,20}must be greater than or equal to max_(?:num_seqs|model_len)",
             "reject longer sequences|effectively limits the maximum sequence length",
             "max_num_batched_tokens (?:is )?(?:too small|smaller than|less than)",
@@ -285,7 +297,6 @@ SIGNATURES: tuple[Signature, ...] = (
         "multimodal_slow",
         (
             "(?:image|video|audio|multi-?modal) preprocessing|(?:image|video|audio) processing (?:took|takes|is slow|timed out)",
-            "Using a slow image processor|slow (?:image|video|audio) processor",
             "Fetch(?:ing)? (?:image|video|audio).{0,60}(?:timed? ?out|timeout|slow|took)",
             "mm_processor (?:is slow|took)",
             "use_fast.{0,40}image processor",

@@ -58,6 +58,7 @@ SIGNATURES: tuple[Signature, ...] = (
         "flag_assignment",
         (
             "--(?:gpu-memory-utilization|max-model-len|max-num-seqs|max-num-batched-tokens|tensor-parallel-size|mem-fraction-static|ctx-size)[= ]",
+            "--enforce-eager\\s*(?:$|\\\\|--)",
             "MAX_MODEL_LEN=|MAX_NUM_SEQS=|GPU_MEMORY_UTILIZATION=|MAX_NUM_BATCHED_TOKENS=",
         ),
         keep=_FACT,
@@ -150,7 +151,8 @@ SIGNATURES: tuple[Signature, ...] = (
     Signature(
         "cpu_backend",
         (
-            "CPU KV cache (?:size|usage)",
+            "reqs, CPU KV cache usage",
+            "CPU KV cache size",
             "device_config=cpu",
             "_CPUWorker|cpu_worker\\.py|cpu_model_runner",
             "CpuPlatform|Automatically detected platform cpu",
@@ -165,6 +167,7 @@ SIGNATURES: tuple[Signature, ...] = (
             "Loading pt checkpoint shards",
             "Load weight begin",
             "Loading model from scratch",
+            "loading model tensors",
         ),
         keep=_FACT,
     ),
@@ -226,7 +229,11 @@ SIGNATURES: tuple[Signature, ...] = (
         ("vllm/", "\\bvLLM\\b", "\\(EngineCore", "\\(APIServer pid", "\\bvllm\\b"),
         keep=Keep.MARK,
     ),
-    Signature("engine_sglang", ("sglang", "SGLang", "#queue-req:", "#running-req:"), keep=Keep.MARK),
+    Signature(
+        "engine_sglang",
+        ("sglang", "SGLang", "#queue-req:", "#running-req:", "server_args=ServerArgs\\(", "--mem-fraction-static"),
+        keep=Keep.MARK,
+    ),
     Signature(
         "engine_tgi",
         ("text_generation_(?:launcher|router|server)", "text-generation-(?:launcher|inference|router)"),

@@ -1,0 +1,217 @@
+"""The documents' commands run, their flags and links exist. A command that is not run stands in a list with its reason."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import pytest
+
+import runbooks
+from inferwatch import cli
+from recordings.reader import load
+from recordings.replay import ReplayServer
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+# First words of commands that are not run, each with its reason.
+NOT_RUN = {
+    "make": "runs other things; its targets are checked instead",
+    "pipx install": "installs from the network",
+    "uv tool install": "installs from the network",
+    "pip install": "installs from the network",
+    "git clone": "needs the network",
+    "kubectl": "needs a cluster",
+    "helm": "needs a cluster",
+    "docker": "needs a container engine",
+    "curl": "needs an engine",
+    "cat": "only feeds what comes after it",
+}
+
+# What stands in the documents for something of the reader's own: a file's name -> the recording whose log it becomes.
+LOGS = {"engine.log": "kv_preemption", "server.log": "kv_preemption"}
+ADDRESS = re.compile(r"http://(?:127\.0\.0\.1|localhost|HOST):(?:\d+|PORT)/metrics")
+_OPERATORS = {"|", "||", "&&", ";", "&", ">", ">>", "<", "2>", "(", ")"}
+_FENCE = re.compile(r"^```(?:bash|sh|shell|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_PATIENCE_SECONDS = 60
+
+
+class Documented(NamedTuple):
+    """A command as a document gives it."""
+
+    document: str
+    text: str
+
+    @property
+    def parts(self) -> list[list[str]]:
+        """Its simple commands: words between pipes, `&&` and `;`. An operator is a list of its own."""
+        lexer = shlex.shlex(self.text, posix=True, punctuation_chars="|&;<>()")
+        lexer.whitespace_split = True
+        parts: list[list[str]] = [[]]
+        for word in lexer:
+            if word in _OPERATORS:
+                parts += [[word], []]
+            else:
+                parts[-1].append(word)
+        return [part for part in parts if part]
+
+    @property
+    def simple(self) -> list[list[str]]:
+        """The parts that are commands, not operators or the file that one writes to."""
+        parts = self.parts
+        return [
+            part
+            for before, part in zip([[""], *parts], parts, strict=False)
+            if part[0] not in _OPERATORS and before[0] not in {">", ">>", "<", "2>"}
+        ]
+
+
+def commands_of(document: Path) -> Iterator[Documented]:
+    for block in _FENCE.findall(document.read_text(encoding="utf-8")):
+        for line in re.sub(r"\\\n\s*", " ", block).splitlines():
+            text = line.strip().removeprefix("$ ")
+            if text and not text.startswith("#"):
+                yield Documented(document.name, text)
+
+
+COMMANDS = [command for document in DOCUMENTS for command in commands_of(document)]
+OURS = [command for command in COMMANDS if any(part[0] == "inferwatch" for part in command.simple)]
+
+
+def titles(commands: list[Documented]) -> list[str]:
+    return [f"{command.document}: {command.text}" for command in commands]
+
+
+def test_the_documents_are_found_and_hold_commands() -> None:
+    assert [path.name for path in DOCUMENTS[:2] if path.is_file()] == ["README.md", "CONTRIBUTING.md"]
+    assert any(command.document == "README.md" for command in OURS)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=titles(COMMANDS))
+def test_every_command_is_run_or_says_why_not(command: Documented) -> None:
+    for words in command.simple:
+        if words[0] != "inferwatch":
+            reasons = [reason for first, reason in NOT_RUN.items() if words[: len(first.split())] == first.split()]
+            assert reasons, f"{' '.join(words)!r} is neither ours nor in NOT_RUN"
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=titles(COMMANDS))
+def test_make_targets_exist(command: Documented) -> None:
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    asked = {word for words in command.simple if words[0] == "make" for word in words[1:] if "=" not in word}
+    assert asked <= targets
+
+
+# Flags
+
+
+def _subcommand(words: list[str]) -> tuple[click.Command, list[str]]:
+    """The command that the words call, and the words that are left."""
+    found: click.Command = cli.root
+    context = click.Context(found)
+    rest = words[1:]
+    while rest and isinstance(found, click.Group) and not rest[0].startswith("-"):
+        inner = found.get_command(context, rest[0])
+        assert inner is not None, f"there is no subcommand {rest[0]!r}"
+        found, rest = inner, rest[1:]
+    return found, rest
+
+
+def _flags(command: click.Command) -> set[str]:
+    own = {flag for option in command.params for flag in (*option.opts, *option.secondary_opts)}
+    return own | {"-h", "--help"}
+
+
+def spoken() -> list[Documented]:
+    """What prose and runbooks call: `inferwatch ...` between backticks or in a block."""
+    pages = [*DOCUMENTS, ROOT / "runbooks/README.md", *sorted((ROOT / "runbooks/causes").glob("*.md"))]
+    found = []
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        inline = re.findall(r"(?<!`)`(inferwatch [a-z][^`\n]*)`(?!`)", text)
+        block = [command.text for command in commands_of(page) if "inferwatch" in command.text]
+        found += [Documented(page.name, each) for each in dict.fromkeys([*inline, *block])]
+    return found
+
+
+@pytest.mark.parametrize("command", spoken(), ids=titles(spoken()))
+def test_subcommands_and_flags_exist(command: Documented) -> None:
+    for words in command.simple:
+        if words[0] == "inferwatch":
+            subcommand, rest = _subcommand(words)
+            flags = {word.partition("=")[0] for word in rest if re.match(r"--?[a-z]", word)}
+            assert flags <= _flags(subcommand)
+
+
+# Running them
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """A live engine."""
+    with ReplayServer(load("kv_preemption"), start="ready", speed=4) as server:
+        yield server.url
+
+
+def runnable(words: list[str], address: str) -> list[str]:
+    """The command with a live engine's address, and without long waits."""
+    live = any(ADDRESS.search(word) for word in words)
+    words = [ADDRESS.sub(address, word) for word in words]
+    if words[0] != "inferwatch":
+        return words
+    if live:
+        words = [*words, "--window", "1s"]  # of an option given twice the last holds
+    if words[1] == "demo":
+        words = [*words, "--window", "2"]
+    if words[1] == "replay" and "--list" not in words:
+        words = [*words, "--once", "--speed", "10000"]
+    return words
+
+
+@pytest.mark.parametrize("command", OURS, ids=titles(OURS))
+def test_a_documented_command_runs(command: Documented, address: str, tmp_path: Path) -> None:
+    for name, recording in LOGS.items():
+        shutil.copy(load(recording).log_path, tmp_path / name)
+    line = " ".join(
+        part[0] if part[0] in _OPERATORS else shlex.join(runnable(part, address)) for part in command.parts
+    )
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line],
+        cwd=tmp_path,
+        env={**environment, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=_PATIENCE_SECONDS,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    diagnoses = any("diagnose" in part for part in command.simple)
+    assert done.returncode in ({0, 1, 3} if diagnoses else {0}), done.stderr
+    written = [path.name for path in tmp_path.iterdir() if path.name not in LOGS]
+    assert done.stdout or written
+
+
+# Links and figures
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=[path.name for path in DOCUMENTS])
+def test_links_lead_somewhere(document: Path) -> None:
+    targets = re.findall(r"\]\((?!https?://|mailto:)([^)#\s]+)", document.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=[path.name for path in DOCUMENTS])
+def test_the_number_of_causes_is_right(document: Path) -> None:
+    counts = {int(number) for number in re.findall(r"\b(\d+) causes\b", document.read_text(encoding="utf-8"))}
+    assert counts <= {len(runbooks.PAGES)}
