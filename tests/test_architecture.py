@@ -192,7 +192,9 @@ def test_what_people_write_is_searched() -> None:
 
 @pytest.mark.parametrize("package", sorted(set(PACKAGES) - {"catalog", "benchmarks"}))
 def test_an_engines_metric_names_are_spelled_in_the_catalogue_alone(package: str) -> None:
-    names = re.compile(r"\b(?:vllm|sglang|llamacpp|trtllm):[a-z]\w+|\bnv_(?:inference|cache)_\w+|\btgi_(?:request|queue|batch)_\w+")
+    names = re.compile(
+        r"\b(?:vllm|sglang|llamacpp|trtllm):[a-z]\w+|\bnv_(?:inference|cache)_\w+|\btgi_(?:request|queue|batch)_\w+"
+    )
     said: list[str] = []
     for path in modules(package):
         docstrings = {id(node.value) for node in ast.walk(tree_of(path)) if isinstance(node, ast.Expr)}

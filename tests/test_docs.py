@@ -1,4 +1,4 @@
-"""The documents' commands run, their flags and links exist. A command that is not run stands in a list with its reason."""
+"""The documents' commands run; their flags and links exist. What is not run stands in a list with its reason."""
 
 from __future__ import annotations
 
@@ -181,9 +181,7 @@ def runnable(words: list[str], address: str) -> list[str]:
 def test_a_documented_command_runs(command: Documented, address: str, tmp_path: Path) -> None:
     for name, recording in LOGS.items():
         shutil.copy(load(recording).log_path, tmp_path / name)
-    line = " ".join(
-        part[0] if part[0] in _OPERATORS else shlex.join(runnable(part, address)) for part in command.parts
-    )
+    line = " ".join(part[0] if part[0] in _OPERATORS else shlex.join(runnable(part, address)) for part in command.parts)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
     done = subprocess.run(

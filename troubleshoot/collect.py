@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
@@ -18,7 +19,7 @@ from troubleshoot.sources.errors import InputError
 from troubleshoot.sources.files import open_bytes
 
 if TYPE_CHECKING:
-    from troubleshoot.metrics.load import MetricsData
+    from troubleshoot.metrics.load import Body, MetricsData
 
 Report = Callable[[str, int, int | None], None]
 """Called with (input, done, total): bytes of a file, seconds of a watched URL; total None where unknown."""
@@ -103,19 +104,16 @@ def _facts(parts: Sequence[ScanResult]) -> LogFacts:
 
 
 def _read_metrics(request: Request, report: Report, result: Collected) -> MetricsData | None:
-    bodies: list[tuple[float | None, bytes]] = []
+    watched = [spec for spec in request.metrics if looks_like_url(spec)]
+    watches = _watch_all(watched, request.window_seconds, report, result) if watched else {}
+    bodies: list[Body] = []
     failures: list[tuple[float, str]] = []
-    first = len(result.inputs)
-    for spec in request.metrics:
+    for source, spec in enumerate(request.metrics):
         try:
-            if looks_like_url(spec):
-                bodies += _watch(spec, request, report, failures, result)
+            if spec in watches:
+                bodies += _seen(source, spec, watches[spec], failures, result)
             else:
-                from troubleshoot.sources.exposition import read_exposition
-
-                scrapes = read_exposition(spec)
-                bodies.append((None, scrapes.body))
-                result.inputs.append(InputSummary(scrapes.name, "metrics", len(scrapes.body), note=scrapes.note))
+                bodies.append(_saved(source, spec, result))
         except InputError as error:
             _not_read(result, error, "metrics")
     if not bodies:
@@ -126,37 +124,75 @@ def _read_metrics(request: Request, report: Report, result: Collected) -> Metric
     window = data.timeline.window
     span = window[1] - window[0] if window else None
     note = data.note or ("one scrape: rates cannot be computed" if len(data.timeline.scrape_times) < 2 else "")
-    for index in range(first, len(result.inputs)):
-        own = result.inputs[index]
-        result.inputs[index] = replace(
-            own, span_seconds=span, note="; ".join(part for part in (own.note, note) if part)
-        )
+    for index, given in enumerate(result.inputs):
+        if given.kind == "metrics" and given.size_bytes:
+            notes = "; ".join(part for part in (given.note, note) if part)
+            result.inputs[index] = replace(given, span_seconds=span, note=notes)
     return data
 
 
-def _watch(
-    spec: str, request: Request, report: Report, failures: list[tuple[float, str]], result: Collected
-) -> list[tuple[float | None, bytes]]:
+def _saved(source: int, spec: str, result: Collected) -> Body:
+    from troubleshoot.metrics.load import Body
+    from troubleshoot.sources.exposition import read_exposition
+
+    scrapes = read_exposition(spec)
+    result.inputs.append(InputSummary(scrapes.name, "metrics", len(scrapes.body), note=scrapes.note))
+    return Body(source, None, scrapes.body)
+
+
+@dataclass(slots=True)
+class _Watched:
+    """One live endpoint: what was seen of it so far, what failed, and why it could not be watched at all."""
+
+    seen: list[tuple[float, bytes]] = field(default_factory=list)
+    failures: Sequence[tuple[float, str]] = ()
+    error: InputError | None = None
+
+
+def _watch_all(specs: Sequence[str], seconds: float, report: Report, result: Collected) -> dict[str, _Watched]:
+    """Watch every endpoint over the same time, so that their figures can be added up."""
+    watches = {spec: _Watched() for spec in specs}
+    first, *others = watches
+    threads = [threading.Thread(target=_watch, args=(o, watches[o], seconds, _silent), daemon=True) for o in others]
+    for thread in threads:
+        thread.start()
+    try:
+        _watch(first, watches[first], seconds, report)
+        for thread in threads:
+            thread.join()
+    except KeyboardInterrupt:
+        result.interrupted = True
+    return watches
+
+
+def _watch(spec: str, watched: _Watched, seconds: float, report: Report) -> None:
     from troubleshoot.sources.address import redacted
     from troubleshoot.sources.endpoint import watch
 
-    seen: list[tuple[float | None, bytes]] = []
-
     def keep(time_seconds: float, body: bytes) -> None:
-        seen.append((time_seconds, body))
-        start = seen[0][0] or time_seconds
-        report(redacted(spec), int(time_seconds - start), int(request.window_seconds))
+        watched.seen.append((time_seconds, body))
+        report(redacted(spec), int(time_seconds - watched.seen[0][0]), int(seconds))
 
-    note = ""
     try:
-        watched = watch(spec, request.window_seconds, on_scrape=keep)
+        watched.failures = watch(spec, seconds, on_scrape=keep).failures
+    except InputError as error:
+        watched.error = error
+
+
+def _seen(
+    source: int, spec: str, watched: _Watched, failures: list[tuple[float, str]], result: Collected
+) -> list[Body]:
+    from troubleshoot.metrics.load import Body
+    from troubleshoot.sources.address import redacted
+
+    if watched.error is not None:
+        raise watched.error
+    note = ""
+    if watched.failures:
         failures += watched.failures
-        if watched.failures:
-            number, total = len(watched.failures), len(watched.failures) + len(watched.scrapes)
-            note = f"{number} of {total} scrapes failed, the first: {watched.failures[0][1]}"
-    except KeyboardInterrupt:
-        result.interrupted = True
-        if not seen:
-            return []
-    result.inputs.append(InputSummary(redacted(spec), "metrics", sum(len(body) for _, body in seen), note=note))
-    return seen
+        number, total = len(watched.failures), len(watched.failures) + len(watched.seen)
+        note = f"{number} of {total} scrapes failed, the first: {watched.failures[0][1]}"
+    size_bytes = sum(len(body) for _, body in watched.seen)
+    if watched.seen:
+        result.inputs.append(InputSummary(redacted(spec), "metrics", size_bytes, note=note))
+    return [Body(source, time_seconds, body) for time_seconds, body in watched.seen]

@@ -325,7 +325,7 @@ def serve() -> Iterator[Callable[[Answer], str]]:
                 except OSError:
                     self.close_connection = True
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class names it so)
                 """Nothing to tell."""
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -389,8 +389,12 @@ def test_an_endpoint_that_never_answers_is_one_line(
     run: Run, serve: Callable[[Answer], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     over = threading.Event()
-    monkeypatch.setitem(endpoint.watch.__kwdefaults__, "timeout_seconds", 0.2)
-    url = serve(lambda _: over.wait(PATIENCE_SECONDS) and None)
+    monkeypatch.setitem(endpoint.watch.__kwdefaults__ or {}, "timeout_seconds", 0.2)
+
+    def stay_silent(_handler: BaseHTTPRequestHandler) -> None:
+        over.wait(PATIENCE_SECONDS)
+
+    url = serve(stay_silent)
     done = run("--metrics", url)
     over.set()
     assert_one_line(done, url, "connected, but got no answer within 0.2 s")

@@ -221,7 +221,11 @@ def test_meta_that_is_no_mapping_is_refused(folder: Path) -> None:
         load(folder)
 
 
-@pytest.mark.parametrize("content", [b"plain text", gzip.compress(b"up 1 1\n")[:-9], b"\x1f\x8b\x08\x00broken"])
+@pytest.mark.parametrize(
+    "content",
+    [b"plain text", gzip.compress(b"up 1 1\n", mtime=0)[:-9], b"\x1f\x8b\x08\x00broken"],
+    ids=["plain text", "cut gzip", "broken gzip"],
+)
 def test_a_damaged_metrics_file_is_named(folder: Path, content: bytes) -> None:
     (folder / "metrics.om.gz").write_bytes(content)
     with pytest.raises(RecordingError, match=r"metrics.om.gz"):

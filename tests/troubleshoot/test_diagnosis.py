@@ -165,13 +165,13 @@ def test_thrash_explains_the_queue_the_late_tokens_and_the_lost_clients(
     diagnose_all: Diagnose, scrapes: type[Scrapes]
 ) -> None:
     seen = scrapes(kv_tokens=14_400).phase(
-        60, running=21, waiting=400, kv=0.99, preemptions=0.5, finished=1, aborted=3, started=4, output_tokens=400,
+        60, running=21, waiting=400, kv=0.99, preemptions=0.9, finished=0.5, aborted=1.5, started=2, output_tokens=400,
         prompt_tokens=256, generation=800, prompt=900, steps=40, ttft=60, queue=58, prefill=0.1, duration=90, gap=0.02,
         slow_share=0.03, slow_gap=2.0,
     )  # fmt: skip
     said = diagnose_all(metrics=seen)
 
-    # 0.5 preemptions/s are only a warning, 400 waiting before 21 running are critical.
+    # 0.9 preemptions/s are only a warning, 400 waiting before 21 running are critical.
     assert said.first == "thr_preemption_thrash"
     assert {"ttft_queueing", "thr_client_disconnects"} <= set(said.causes)
 

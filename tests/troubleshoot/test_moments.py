@@ -8,7 +8,7 @@ import pytest
 
 from troubleshoot.logs.events import Event
 from troubleshoot.logs.statistics import LogStats
-from troubleshoot.metrics.load import load_metrics
+from troubleshoot.metrics.load import Body, load_metrics
 from troubleshoot.moments import Moment, focus, from_log, from_metrics, longest_stall, window_of
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def test_the_longest_stall_is_of_neighbouring_moments() -> None:
 
 def test_scrapes_become_moments_between_them(scrapes: type[Scrapes]) -> None:
     seen = scrapes(preemptions=1000.0).phase(4, running=5, waiting=2, kv=0.8, generation=100, prompt=50, preemptions=1)
-    moments = from_metrics(load_metrics([(None, seen.text.encode())]).timeline)
+    moments = from_metrics(load_metrics([Body(0, None, seen.text.encode())]).timeline)
 
     assert len(moments) == 2
     assert [(m.seconds, m.running, m.waiting, m.kv_usage_ratio) for m in moments] == [(2, 5, 2, 0.8)] * 2
@@ -115,7 +115,7 @@ def test_scrapes_become_moments_between_them(scrapes: type[Scrapes]) -> None:
 
 def test_a_restart_between_scrapes_makes_no_negative_rate(scrapes: type[Scrapes]) -> None:
     seen = scrapes(generation=1e6).phase(4, running=1, generation=100).restart().phase(4, running=1, generation=100)
-    moments = from_metrics(load_metrics([(None, seen.text.encode())]).timeline)
+    moments = from_metrics(load_metrics([Body(0, None, seen.text.encode())]).timeline)
 
     assert all(m.generation_rate == 100 for m in moments)
 

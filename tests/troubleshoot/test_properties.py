@@ -1,4 +1,4 @@
-"""What must hold of a diagnosis whatever surrounds the failure: other processes' lines, wrappers, dates, better times."""
+"""What holds of a diagnosis whatever surrounds the failure: strangers' lines, carriers, dates, better times."""
 
 from __future__ import annotations
 
@@ -184,7 +184,17 @@ def _fragments() -> list[bytes]:
     """Lines of real logs and of failures: what random bytes seldom are."""
     chosen = random.Random(7)
     lines = [line for name in (*SMALL, *FAILURES) for line in chosen.sample(log_of(name).splitlines(), 5)]
-    return [*lines, b'{"message": "', b"{", b"\x1b[", b"args: Namespace(", b"non-default args: {", b"\r", b"--", b"=" * 9]
+    return [
+        *lines,
+        b'{"message": "',
+        b"{",
+        b"\x1b[",
+        b"args: Namespace(",
+        b"non-default args: {",
+        b"\r",
+        b"--",
+        b"=" * 9,
+    ]
 
 
 @st.composite
@@ -198,6 +208,7 @@ def logs(draw: st.DrawFn) -> bytes:
     return bytes(text)
 
 
+_OM_LINE = re.compile(rb"^(?P<series>\S.*?) (?P<value>\S+) (?P<time>\d+(?:\.\d+)?)$")
 _SERIES = (
     "vllm:num_requests_running",
     "vllm:num_requests_waiting",
@@ -270,9 +281,10 @@ def test_a_recording_with_damaged_samples_does_not_raise(
     folder: Path, name: str, damage: list[tuple[int, str]]
 ) -> None:
     lines = metrics_of(name).split(b"\n")
+    samples = [place for place, line in enumerate(lines) if _OM_LINE.match(line)]
     for number, value in damage:
-        place = number % len(lines)
-        series, *_, time = lines[place].rsplit(b" ", 2)
+        place = samples[number % len(samples)]
+        series, _, time = lines[place].rsplit(b" ", 2)
         lines[place] = b"%s %s %s" % (series, value.encode(), time)
     assert_it_can_be_told(read(folder, None, b"\n".join(lines)))
 
@@ -287,7 +299,7 @@ STRANGERS = (
     b'I1121 19:44:04.315862    2751 kubelet.go:2421] "SyncLoop (PLEG): event for pod" pod="default/web-7d9f"',
     b'E1121 19:44:05.416112    2751 pod_workers.go:1298] "Error syncing pod, skipping" err="failed to '
     b'\\"StartContainer\\" for \\"web\\" with CrashLoopBackOff" pod="default/web-7d9f"',
-    b'Nov 21 19:44:05 gpu-node-01 kubelet[2751]: I1121 19:44:05.1 2751 prober.go:107] "Probe failed" pod="default/web-7d9f"',
+    b'Nov 21 19:44:05 gpu-node-01 kubelet[2751]: I1121 19:44:05.1 2751 prober.go:107] "Probe failed" pod="web-7d9f"',
     b"Nov 21 19:44:06 gpu-node-01 systemd[1]: Started Session 42 of User root.",
     b"redis-1  | 1:M 21 Nov 2026 19:44:06.123 * Background saving terminated with success",
     b"web-1  | Traceback (most recent call last):",
@@ -336,12 +348,28 @@ def test_other_containers_of_a_compose_project_do_not_change_a_diagnosis(judge: 
     assert judge(b"\n".join(mixed)) == judge(log_of(name))
 
 
+@pytest.mark.parametrize("name", [*SMALL, *FAILURES])
+def test_a_web_app_beside_the_engine_does_not_hide_its_failure(judge: Judge, name: str) -> None:
+    """Another server of the project that speaks as the engine's own front end does: uvicorn is everywhere."""
+    web = b"".join(
+        b"web-1   | " + line + b"\n"
+        for line in (
+            b"INFO:     Started server process [1]",
+            b"INFO:     Application startup complete.",
+            b"INFO:     Uvicorn running on http://0.0.0.0:8080 (Press CTRL+C to quit)",
+            b'INFO:     10.1.2.9:5000 - "POST /chat HTTP/1.1" 200 OK',
+            b'INFO:     10.1.2.9:5000 - "GET /chat HTTP/1.1" 404 Not Found',
+        )
+    )
+    own = b"".join(b"vllm-1  | " + line + b"\n" for line in log_of(name).rstrip(b"\n").split(b"\n"))
+    assert judge(web + own + web) == judge(log_of(name))
+
+
 # Dates
 
 _STAMPS = (
     (re.compile(rb"(?<=[A-Z] )\d\d-\d\d \d\d:\d\d:\d\d"), "%m-%d %H:%M:%S"),  # vLLM
-    (re.compile(rb"(?<=\")\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "%Y-%m-%d %H:%M:%S"),  # vLLM in JSON
-    (re.compile(rb"(?m)^(?<=[IWE])?\d{4} \d\d:\d\d:\d\d"), "%m%d %H:%M:%S"),
+    (re.compile(rb"(?<=\"asctime\": \")\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "%Y-%m-%d %H:%M:%S"),  # in JSON
     (re.compile(rb"(?m)(?<=^[IWE])\d{4} \d\d:\d\d:\d\d"), "%m%d %H:%M:%S"),  # Triton
 )
 
@@ -351,8 +379,8 @@ def shifted_log(log: bytes, by: timedelta) -> bytes:
     for expression, form in _STAMPS:
 
         def later(match: re.Match[bytes], form: str = form) -> bytes:
-            text = match.group().decode()
-            moment = datetime.strptime(f"2026 {text}", f"%Y {form}") if "%Y" not in form else datetime.strptime(text, form)  # noqa: DTZ007
+            year = "" if "%Y" in form else "2026 "
+            moment = datetime.strptime(year + match.group().decode(), ("%Y " if year else "") + form)
             return (moment + by).strftime(form).encode()
 
         log = expression.sub(later, log)
@@ -409,18 +437,18 @@ def test_the_date_of_metrics_does_not_matter(judge: Judge, name: str, offset: st
 # A healthy hour before
 
 
-def healthy_hour(version_line: str = "[loggers.py:273] Engine 000: ") -> bytes:
+def healthy_hour() -> bytes:
     """What a healthy engine prints in an hour, up to a minute before the recordings and failures begin."""
     begin = datetime(2026, 11, 21, 18, 20, tzinfo=UTC)
     lines: list[str] = []
     for number in range(360):
         clock = (begin + timedelta(seconds=10 * number)).strftime("%m-%d %H:%M:%S")
         lines.append(
-            f"(APIServer pid=10) INFO {clock} {version_line}Avg prompt throughput: 310.5 tokens/s, "
+            f"(APIServer pid=10) INFO {clock} [loggers.py:273] Engine 000: Avg prompt throughput: 310.5 tokens/s, "
             f"Avg generation throughput: {900 + number % 40}.0 tokens/s, Running: {4 + number % 3} reqs, "
             "Waiting: 0 reqs, GPU KV cache usage: 6.1%, Prefix cache hit rate: 0.0%"
         )
-        lines += [f'(APIServer pid=10) INFO:     10.0.0.9:{40000 + number} - "POST /v1/completions HTTP/1.1" 200 OK'] * 3
+        lines += ['(APIServer pid=10) INFO:     10.0.0.9:40000 - "POST /v1/completions HTTP/1.1" 200 OK'] * 3
     return "\n".join(lines).encode() + b"\n"
 
 
@@ -430,9 +458,6 @@ VLLM_INCIDENTS = [name for name in bundled() if load(name).engine == "vllm" and 
 @pytest.mark.parametrize("name", [*VLLM_INCIDENTS, *FAILURES])
 def test_a_healthy_hour_in_the_log_before_does_not_hide_the_failure(judge: Judge, name: str) -> None:
     assert judge(healthy_hour() + log_of(name)) == judge(log_of(name))
-
-
-_OM_LINE = re.compile(rb"^(?P<series>\S.*?) (?P<value>\S+) (?P<time>\d+(?:\.\d+)?)$")
 
 
 def _model_in(recording: Recording, text: bytes) -> bytes:
@@ -452,7 +477,7 @@ def with_healthy_hour(recording: Recording) -> bytes:
         return any(name.removesuffix(part) in counters for part in (b"_total", b"_bucket", b"_sum", b"_count"))
 
     ups = [scrape for scrape in scrapes(load("healthy_steady")) if scrape.up]
-    first, last = ({k: v for k, v in _values(_model_in(recording, s.exposition))} for s in (ups[2], ups[-3]))
+    first, last = (dict(_values(_model_in(recording, scrape.exposition))) for scrape in (ups[2], ups[-3]))
     span = ups[-3].time_seconds - ups[2].time_seconds
     begin = min(scrape.time_seconds for scrape in scrapes(recording) if scrape.up) - 3630
     hour: list[bytes] = []
@@ -461,15 +486,15 @@ def with_healthy_hour(recording: Recording) -> bytes:
         for series, value in last.items():
             if is_counter(series):
                 gained[series] = (value - first.get(series, value)) * number * 60 / span
-                value = gained[series]
-            hour.append(b"%s %r %.3f" % (series, value, begin + number * 60))
+            hour.append(b"%s %r %.3f" % (series, gained.get(series, value), begin + number * 60))
     after = []
     for line in metrics_of(recording.name).split(b"\n"):
         match = _OM_LINE.match(line)
         bare = _bare(match["series"]) if match else b""
         if match and bare in gained:
-            line = b"%s %r %s" % (match["series"], float(match["value"]) + gained[bare], match["time"])
-        after.append(line)
+            after.append(b"%s %r %s" % (match["series"], float(match["value"]) + gained[bare], match["time"]))
+        else:
+            after.append(line)
     labelled = [_with_job(line) for line in hour]
     return b"\n".join([*labelled, *after])
 
@@ -499,9 +524,10 @@ def _with_job(sample: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("name", ["kv_preemption", "ttft_queue_burst", "stuck_engine", "ttft_long_prefill"])
-def test_a_healthy_hour_of_metrics_before_does_not_hide_the_failure(judge: Judge, name: str) -> None:
+def test_a_healthy_hour_of_metrics_before_does_not_hide_the_failure(folder: Path, judge: Judge, name: str) -> None:
     longer = with_healthy_hour(load(name))
-    assert longer.count(b"\n") > metrics_of(name).count(b"\n") + 60 * 100
+    hour = longer.removesuffix(metrics_of(name))[: longer.index(metrics_of(name)[:40])]
+    assert diagnosis_of(folder, None, hour).verdict == "healthy"
     assert judge(None, longer) == judge(None, metrics_of(name))
 
 
@@ -575,7 +601,7 @@ def wrapped(name: str, wrap: Wrap) -> bytes:
 
 @pytest.mark.parametrize("carrier", WRAPPERS)
 @pytest.mark.parametrize("name", [*bundled(), *FAILURES])
-def test_what_carries_a_log_does_not_change_the_diagnosis(folder: Path, judge: Judge, name: str, carrier: str) -> None:
+def test_what_carries_a_log_does_not_change_the_diagnosis(judge: Judge, name: str, carrier: str) -> None:
     assert judge(wrapped(name, WRAPPERS[carrier])) == judge(log_of(name))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from troubleshoot.metrics.load import load_metrics
+from troubleshoot.metrics.load import Body, load_metrics
 from troubleshoot.moments import Moment, from_metrics
 from troubleshoot.serving import Serving, serving_from
 
@@ -20,7 +20,7 @@ def of_moments(*values: dict[str, Any]) -> Serving:
 
 
 def of_scrapes(seen: Scrapes) -> Serving:
-    timeline = load_metrics([(None, seen.text.encode())]).timeline
+    timeline = load_metrics([Body(0, None, seen.text.encode())]).timeline
     found = serving_from(from_metrics(timeline), "metrics", timeline)
     assert found is not None
     return found

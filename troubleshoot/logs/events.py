@@ -16,7 +16,7 @@ _JOINED_LINES = 4
 """A message that people or terminals wrapped spans no more lines than this."""
 
 
-_YEAR_SECONDS = 365 * 86400.0
+_YEAR_SECONDS = 366 * 86400.0  # as `grammar` counts days: of a leap year
 _MOST_OF_A_YEAR_SECONDS = 300 * 86400.0
 # Anybody can write anything into a prompt; V0 logs prompts by default.
 _QUOTES_A_REQUEST = re.compile(r"(?:Received request |Generated response |Added request |Receive: obj=|Finish: obj=)")
@@ -25,7 +25,6 @@ _ENGINE_LINES = (
     "engine_start",
     "engine_args",
     "engine_config",
-    "ready",
     "vllm_stats",
     "sglang_decode",
     "sglang_prefill",
@@ -33,7 +32,6 @@ _ENGINE_LINES = (
     "weights_memory",
     "kv_tokens",
     "architecture",
-    "served_request",
     "engine_process_died",
     "engine_dead_consequence",
 )

@@ -80,6 +80,7 @@ def parse_line(raw: bytes) -> Line:
             transport_time = _iso_seconds(stamp)
         container = match.group("pod") or match.group("service") or match.group("unit") or container
         text = text[match.end() :]
+    text = text.rstrip(" ")
     if text.startswith("{"):
         unwrapped = _from_json(text)
         if unwrapped is not None:
@@ -126,7 +127,7 @@ def _parse_logger(text: str, transport_time: float | None) -> Line:
         return Line(
             rest[match.end() :],
             text,
-            match.group("level"),
+            _LETTER.get(match.group("level"), match.group("level")),
             process,
             match.group("where") or "",
             transport_time,

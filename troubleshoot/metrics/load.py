@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from catalog.engines import recognise_all
 from catalog.exposition import Sample, parse
@@ -34,64 +35,72 @@ class MetricsData:
         return self.engines[0] if self.engines else ""
 
 
-def load_metrics(
-    bodies: Sequence[tuple[float | None, bytes]], failures: Sequence[tuple[float, str]] = ()
-) -> MetricsData:
-    """Read scrapes: (unix seconds, body) each; samples that carry a time of their own keep it.
+class Body(NamedTuple):
+    """One scrape, or a file of many. `source` tells inputs apart; `scraped_at` is unix seconds, None for a file."""
 
-    Never raises on content: lines that are no samples are counted and named in `note`.
+    source: int
+    scraped_at: float | None
+    text: bytes
+
+
+def load_metrics(bodies: Sequence[Body], failures: Sequence[tuple[float, str]] = ()) -> MetricsData:
+    """Read scrapes; samples that carry a time of their own keep it.
+
+    Servers are kept apart, by input and by their `instance` label: each has counters of its own. Never raises on
+    content: lines that are no samples are counted and named in `note`.
     """
-    timeline = Timeline()
-    samples: list[Sample] = []
+    servers: dict[tuple[int, str], list[Sample]] = {}
     bad, first_bad = 0, ""
-    for scraped_at, body in bodies:
-        parsed = parse(body)
+    for body in bodies:
+        parsed = parse(body.text)
         bad += parsed.bad_lines
         first_bad = first_bad or parsed.first_bad_line
-        samples.extend(
-            sample if sample.timestamp is not None else sample._replace(timestamp=scraped_at or 0.0)
-            for sample in parsed.samples
-        )
+        for sample in parsed.samples:
+            timed = sample if sample.timestamp is not None else sample._replace(timestamp=body.scraped_at or 0.0)
+            servers.setdefault((body.source, sample.labels.get("instance", "")), []).append(timed)
+    timeline, raw_names = Timeline(), dict[str, str]()
+    samples = [sample for server in servers.values() for sample in server]
     found = recognise_all(sample.name for sample in samples)
     version = _version(samples)
-    raw_names = _fill(timeline, samples, [Translator(engine, version) for engine in found])
-    note = f"{bad} lines are no samples, the first: {first_bad[:80]!r}" if bad else ""
+    engines_seen = [server for server in servers if recognise_all(sample.name for sample in servers[server])]
+    for number, server in enumerate(servers):
+        extra = {"server": str(number)} if len(engines_seen) > 1 else {}
+        _fill(timeline, servers[server], [Translator(engine, version) for engine in found], raw_names, extra)
+    if not timeline.scrape_times:
+        timeline.scrape_times = sorted({sample.timestamp or 0.0 for sample in samples})
     for time_seconds, _ in failures:
         timeline.add("up", {}, time_seconds, 0.0)
-    return MetricsData(
-        timeline,
-        tuple(engine.name for engine in found),
-        version,
-        _model(timeline),
-        note,
-        raw_names,
-        tuple(failures),
-    )
+    note = f"{bad} lines are no samples, the first: {first_bad[:80]!r}" if bad else ""
+    engines = tuple(engine.name for engine in found)
+    return MetricsData(timeline, engines, version, _model(timeline), note, raw_names, tuple(failures))
 
 
-def _fill(timeline: Timeline, samples: Sequence[Sample], translators: Sequence[Translator]) -> dict[str, str]:
-    raw_names: dict[str, str] = {}
-    times: set[float] = set()
+def _fill(
+    timeline: Timeline,
+    samples: Sequence[Sample],
+    translators: Sequence[Translator],
+    raw_names: dict[str, str],
+    extra: Mapping[str, str],
+) -> None:
+    """Add one server's series. The server with most scrapes gives the times by which all are judged."""
     owner: dict[str, Translator | None] = {}
     for sample in samples:
         name = sample.name
         if name not in owner:
-            owner[name] = next((t for t in translators if t.account(name) == "mapped"), None)
-            translator = owner[name]
+            owner[name] = translator = next((t for t in translators if t.account(name) == "mapped"), None)
             for mapping in translator.engine.mappings if translator else ():
                 if mapping.series in (name, _family(name)):
                     raw_names.setdefault(mapping.signal, mapping.series)
         if name == "up" or name.startswith(_KEPT_AS_IS):
-            timeline.add(name, sample.labels, sample.timestamp or 0.0, sample.value)
+            timeline.add(name, {**sample.labels, **extra}, sample.timestamp or 0.0, sample.value)
+    times: set[float] = set()
     for translator in translators:
         mine = [sample for sample in samples if owner[sample.name] is translator]
         for sample in translator.translate_all(mine):
-            timeline.add(sample.name, sample.labels, sample.timestamp or 0.0, sample.value)
+            timeline.add(sample.name, {**sample.labels, **extra}, sample.timestamp or 0.0, sample.value)
             times.add(sample.timestamp or 0.0)
-    if not times:
-        times = {sample.timestamp or 0.0 for sample in samples}
-    timeline.scrape_times = sorted(times)
-    return raw_names
+    if len(times) > len(timeline.scrape_times):
+        timeline.scrape_times = sorted(times)
 
 
 def _family(name: str) -> str:

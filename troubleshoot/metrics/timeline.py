@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 Labels = tuple[tuple[str, str], ...]
 Point = tuple[float, float]
 Window = tuple[float, float]
+RECENT_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -46,6 +47,13 @@ class Series:
             step = self.values[index] - self.values[index - 1]
             total += step if step >= 0 else self.values[index]
         return total
+
+    def recent(self, time_seconds: float) -> float | None:
+        """The last value at or before a time, if it is not older than a minute."""
+        place = bisect_right(self.times, time_seconds) - 1
+        if place < 0 or time_seconds - self.times[place] > RECENT_SECONDS:
+            return None
+        return self.values[place]
 
     def restarts(self) -> int:
         """How often the counter fell."""
@@ -93,8 +101,8 @@ class Timeline:
         self.scrape_times: list[float] = []
 
     def add(self, name: str, labels: Mapping[str, str], time_seconds: float, value: float) -> None:
-        """Record one point. NaN is dropped: it says nothing."""
-        if math.isnan(value):
+        """Record one point. NaN and infinities are dropped: they say nothing."""
+        if not math.isfinite(value):
             return
         key = tuple(sorted(labels.items()))
         family = self._series.setdefault(name, {})
@@ -142,13 +150,17 @@ class Timeline:
         window: Window | None = None,
         **match: str,
     ) -> list[Point]:
-        """A gauge over time, its label sets (ranks) combined at each time."""
-        merged: dict[float, list[float]] = {}
-        for series in self.all(name, **match):
-            for time_seconds, value in zip(series.times, series.values, strict=True):
-                if window is None or window[0] <= time_seconds <= window[1]:
-                    merged.setdefault(time_seconds, []).append(value)
-        return [(time_seconds, combine(values)) for time_seconds, values in sorted(merged.items())]
+        """A gauge over time, its label sets (ranks, servers) combined at each time that one of them was read.
+
+        Servers are read at times of their own: one that was not read just then counts with its last value.
+        """
+        found = self.all(name, **match)
+        times = sorted({t for series in found for t in series.times if window is None or window[0] <= t <= window[1]})
+        points = []
+        for time_seconds in times:
+            values = [value for series in found if (value := series.recent(time_seconds)) is not None]
+            points.append((time_seconds, combine(values)))
+        return points
 
     def values(
         self,

@@ -203,6 +203,17 @@ def test_an_xid_that_programs_cause_does_not_condemn_the_gpu(
     assert "crash_xid_or_gpu_lost" not in said.causes
 
 
+@pytest.mark.parametrize("code", [13, 31])
+def test_the_driver_s_word_alone_is_enough_for_a_fault_in_a_kernel(
+    code: int, diagnose_all: Diagnose, vllm_log: type[EngineLog]
+) -> None:
+    log = vllm_log().healthy_start().answers(200, 5)
+    log.line(f"Nov 21 10:00:00 node-7 kernel: NVRM: Xid (PCI:0000:3b:00): {code}, pid=20, name=VLLM::EngineCor, x")
+    log.api("Engine core proc EngineCore died unexpectedly, shutting down client.", "ERROR")
+
+    assert diagnose_all(log).first == "crash_engine_dead_cuda_error"
+
+
 @pytest.mark.parametrize(
     "line",
     [

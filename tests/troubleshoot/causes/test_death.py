@@ -31,6 +31,18 @@ def test_an_engine_that_died_of_a_fault_was_not_killed(diagnose_all: Diagnose, v
     assert "crash_engine_dead_killed" not in said.causes
 
 
+def test_an_error_of_a_request_long_before_does_not_explain_a_silent_end(
+    diagnose_all: Diagnose, vllm_log: type[EngineLog]
+) -> None:
+    log = vllm_log().healthy_start().answers(200, 9)
+    log.api("Error in preprocessing prompt inputs", "ERROR").api("Traceback (most recent call last):", "ERROR")
+    log.api("jinja2.exceptions.TemplateError: Conversation roles must alternate user/assistant", "ERROR")
+    log.answers(400).answers(200, 200).stats(12).stats(14).api(DIED, "ERROR").line(DEAD)
+    said = diagnose_all(log.answers(500, 6))
+
+    assert said.first == "crash_engine_dead_killed"
+
+
 def test_the_kernel_s_word_explains_who_killed_it(diagnose_all: Diagnose, vllm_log: type[EngineLog]) -> None:
     log = vllm_log().healthy_start().answers(200, 9).stats(12).api(DIED, "ERROR").line(DEAD)
     log.line("Nov 21 10:11:12 n kernel: Out of memory: Killed process 20 (VLLM::EngineCor) total-vm:190112344kB")
@@ -94,3 +106,14 @@ def test_the_front_end_s_consequence_alone_names_no_reason(diagnose_all: Diagnos
     said = diagnose_all(vllm_log().start().front_end_gives_up())
 
     assert said.first == "crash_unrecognised_exception"
+
+
+def test_a_shard_that_ends_by_signal_9_was_killed(diagnose_all: Diagnose) -> None:
+    said = diagnose_all(
+        '2026-11-21T10:00:00.000000Z  INFO text_generation_launcher: Args { model_id: "a/b" }\n'
+        "2026-11-21T10:00:45.100000Z ERROR shard-manager: text_generation_launcher: Shard process was signaled to "
+        "shutdown with signal 9 rank=0\n"
+        "2026-11-21T10:00:45.200000Z ERROR text_generation_launcher: Shard 0 failed to start\n"
+    )
+
+    assert said.first == "crash_engine_dead_killed"

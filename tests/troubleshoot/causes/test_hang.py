@@ -107,3 +107,49 @@ def test_steps_without_tokens_are_no_hang(diagnose_all: Diagnose, scrapes: type[
     said = diagnose_all(metrics=scrapes().phase(60, running=2, kv=0.4, steps=3))
 
     assert "hang_engine_stuck" not in said.causes
+
+
+def test_an_engine_that_counts_tokens_only_when_a_request_ends_is_not_stuck_between_two_ends(
+    diagnose_all: Diagnose, scrapes: type[Scrapes]
+) -> None:
+    """SGLang counts prompt and generated tokens when a request finishes."""
+    seen = scrapes("sglang")
+    for _ in range(6):
+        seen.phase(18, running=4, kv=0.2)
+        seen.phase(2, running=4, kv=0.2, generation=2000, prompt=500, finished=2, duration=18, ttft=0.1)
+
+    assert "hang_engine_stuck" not in diagnose_all(metrics=seen).causes
+
+
+def test_a_triton_model_that_takes_long_for_a_batch_is_not_stuck(
+    diagnose_all: Diagnose, scrapes: type[Scrapes]
+) -> None:
+    seen = scrapes("triton")
+    for _ in range(6):
+        seen.phase(12, waiting=3).phase(2, waiting=3, finished=2, steps=0.5)
+
+    assert "hang_engine_stuck" not in diagnose_all(metrics=seen).causes
+
+
+def test_a_long_prompt_on_a_slow_cpu_is_no_hang(diagnose_all: Diagnose, scrapes: type[Scrapes]) -> None:
+    """llama.cpp counts a step for each call of the decoder, which may hold 2048 prompt tokens."""
+    seen = scrapes("llamacpp")
+    for _ in range(4):
+        seen.phase(16, running=1).phase(2, running=1, prompt=1024, steps=0.5)
+
+    assert "hang_engine_stuck" not in diagnose_all(metrics=seen.phase(20, running=1, generation=8, steps=8)).causes
+
+
+def test_a_request_that_comes_just_before_a_scrape_is_not_stuck(diagnose_all: Diagnose, scrapes: type[Scrapes]) -> None:
+    """With 30 s between scrapes: it was not there 30 s ago."""
+    seen = scrapes("llamacpp", step=30).phase(300).phase(30, running=1)
+
+    assert "hang_engine_stuck" not in diagnose_all(metrics=seen).causes
+    seen.phase(30, generation=8, prompt=10, steps=8).phase(300)
+    assert "hang_engine_stuck" not in diagnose_all(metrics=seen).causes
+
+
+def test_a_stuck_engine_is_found_with_scrapes_30_seconds_apart(diagnose_all: Diagnose, scrapes: type[Scrapes]) -> None:
+    seen = scrapes(step=30).phase(300, running=8, kv=0.3, generation=600, prompt=300, steps=80, finished=2)
+
+    assert diagnose_all(metrics=seen.phase(120, running=8, waiting=3, kv=0.3)).first == "hang_engine_stuck"

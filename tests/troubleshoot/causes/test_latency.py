@@ -176,12 +176,26 @@ def test_a_prefix_cache_that_is_hit_is_well_and_one_that_misses_is_a_note(
     assert miss.alarms == []
 
 
-def test_a_slow_image_processor_is_named_by_the_engine(diagnose_all: Diagnose, vllm_log: type[EngineLog]) -> None:
-    log = vllm_log().start("Qwen/Qwen2-VL-7B-Instruct")
-    log.api(
-        "Using a slow image processor as `use_fast` is unset and a slow processor was saved with this model.", "WARNING"
-    )
-    said = diagnose_all(log.weights(15.5).kv_cache(50.0, 99_000).ready().answers(200, 9))
+def test_images_that_take_seconds_to_prepare_are_named_by_the_engine(
+    diagnose_all: Diagnose, vllm_log: type[EngineLog]
+) -> None:
+    log = vllm_log().healthy_start().answers(200, 9)
+    log.api("Request cmpl-1: image processing took 4.81 s for 12 images", "WARNING")
+    said = diagnose_all(log.stats(9))
 
-    assert "ttft_multimodal_preprocessing" in said.causes
-    assert "--mm-processor-kwargs" in said.settings("ttft_multimodal_preprocessing")
+    assert said.first == "ttft_multimodal_preprocessing"
+    assert "--mm-processor-kwargs" in said.settings()
+
+
+def test_requests_that_are_all_in_prefill_are_not_held_up_by_it(diagnose_all: Diagnose, scrapes: type[Scrapes]) -> None:
+    """Two prompts arrive together on a slow GPU, are prefilled for 6 s, then decoded."""
+    seen = scrapes()
+    for _ in range(6):
+        seen.phase(6, running=2, kv=0.1, prompt=1000, steps=1)
+        seen.phase(
+            20, running=2, kv=0.1, generation=60, steps=30, finished=0.1, prompt_tokens=3000, output_tokens=600, ttft=6,
+            queue=0.01, prefill=6, duration=26, gap=0.033,
+        )  # fmt: skip
+        seen.phase(20)
+
+    assert "ttft_decode_starvation" not in diagnose_all(metrics=seen).alarms

@@ -41,6 +41,8 @@ NOISE = {
     "issues.",
     "kv-hint": "Free memory on device (138.9/139.8 GiB) on startup. Desired GPU memory utilization is (0.9, 125.8 "
     "GiB). Actual usage is 12.55 GiB for weight",
+    "image-processor": "Using a slow image processor as `use_fast` is unset and a slow processor was saved with this "
+    "model. `use_fast=True` will be the default behavior in v4.52.",
     "trust": "The argument `trust_remote_code` is to be used with Auto classes. It has no effect here and is ignored.",
 }
 

@@ -303,3 +303,17 @@ def test_a_full_kv_cache_is_not_out_of_memory(diagnose_all: Diagnose, scrapes: t
     )
 
     assert not [cause for cause in said.causes if cause.startswith("oom_")]
+
+
+def test_tgi_s_warm_up_is_a_profiling_run(diagnose_all: Diagnose) -> None:
+    said = diagnose_all(
+        '2026-11-21T10:00:00.000000Z  INFO text_generation_launcher: Args { model_id: "a/b", num_shard: Some(2) }\n'
+        "2026-11-21T10:00:40.000000Z ERROR text_generation_launcher: Method Warmup encountered an error.\n"
+        "2026-11-21T10:00:41.000000Z ERROR warmup{max_prefill_tokens=4096}:warmup: text_generation_client: "
+        "router/client/src/lib.rs:45: Server error: Not enough memory to handle 4096 prefill tokens. You need to "
+        "decrease `--max-batch-prefill-tokens`\n"
+        "2026-11-21T10:00:42.000000Z ERROR text_generation_launcher: Webserver Crashed\n"
+    )
+
+    assert said.first == "oom_activation_peak_profile_run"
+    assert "--max-batch-prefill-tokens" in said.settings()

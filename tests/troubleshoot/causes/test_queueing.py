@@ -36,6 +36,20 @@ def test_one_preemption_in_a_long_window_is_no_thrash(diagnose_all: Diagnose, sc
     assert said.alarms == []
 
 
+def test_a_preemption_now_and_then_before_a_long_queue_is_no_thrash(
+    diagnose_all: Diagnose, scrapes: type[Scrapes]
+) -> None:
+    queued = {**REQUESTS, **SLOW_START, "running": 30, "waiting": 30, "kv": 0.97}
+    seen = scrapes()
+    for _ in range(6):
+        seen.phase(58, **queued).phase(2, **{**queued, "preemptions": 0.5})
+    said = diagnose_all(metrics=seen)
+
+    # One a minute, 0.017/s, while 120 requests finish.
+    assert said.first == "ttft_queueing"
+    assert "thr_preemption_thrash" not in said.alarms
+
+
 def test_preemptions_of_the_past_are_no_thrash_of_today(diagnose_all: Diagnose, scrapes: type[Scrapes]) -> None:
     said = diagnose_all(metrics=scrapes(preemptions=250_000.0, finished=900_000.0).phase(120, **CALM))
 
@@ -279,3 +293,59 @@ def test_a_few_aborts_are_ordinary(diagnose_all: Diagnose, scrapes: type[Scrapes
     said = diagnose_all(metrics=scrapes().phase(120, **{**CALM, "aborted": 0.1, "started": 2.1}))
 
     assert "thr_client_disconnects" not in said.causes
+
+
+def test_a_few_preemptions_at_once_in_a_calm_hour_are_no_thrash(diagnose_all: Diagnose, scrapes: type[Scrapes]) -> None:
+    burst = {**CALM, "preemptions": 0.5, "kv": 0.97}
+
+    assert diagnose_all(metrics=scrapes().phase(1200, **CALM).phase(6, **burst).phase(1200, **CALM)).alarms == []
+
+
+def test_aborts_that_dominate_the_log_are_clients_that_give_up(
+    diagnose_all: Diagnose, vllm_log: type[EngineLog]
+) -> None:
+    log = vllm_log("0.6.3").healthy_start().answers(200, 9)
+    for number in range(40):
+        log.api(f"Aborted request cmpl-9{number}.")
+    for number in range(10):
+        log.api(f"Finished request cmpl-{number}.")
+
+    assert diagnose_all(log.stats(9)).first == "thr_client_disconnects"
+
+
+SGLANG_START = (
+    "[2026-11-21 10:00:00] server_args=ServerArgs(model_path='meta-llama/Llama-3.1-8B', tp_size=1)\n"
+    "[2026-11-21 10:01:00] The server is fired up and ready to roll!\n"
+)
+
+
+def sglang_batches(usage: float, queue: int) -> str:
+    """Six minutes of a prefill and a decode line every ten seconds."""
+    lines = []
+    for second in range(120, 480, 10):
+        clock = f"2026-11-21 10:{second // 60:02d}:{second % 60:02d}"
+        state = f"token usage: {usage}, #running-req: 8, #queue-req: {queue}, "
+        lines += [
+            f"[{clock}] Prefill batch, #new-seq: 1, #new-token: 312, #cached-token: 100, {state}",
+            f"[{clock}] Decode batch, #token: 4211, cuda graph: True, gen throughput (token/s): 801.22, {state}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def test_sglang_s_batches_without_a_queue_are_well(diagnose_all: Diagnose) -> None:
+    said = diagnose_all(SGLANG_START + sglang_batches(0.21, 0))
+
+    assert said.alarms == []
+    assert said.diagnosis.verdict == "healthy"
+
+
+def test_sglang_s_retractions_are_preemptions(diagnose_all: Diagnose) -> None:
+    said = diagnose_all(
+        SGLANG_START
+        + sglang_batches(0.99, 40)
+        + "[2026-11-21 10:09:00] KV cache pool is full. Retract requests. #retracted_reqs: 12, #new_token_ratio: 0.6\n"
+        * 4
+    )
+
+    assert said.first == "thr_preemption_thrash"
+    assert "ttft_queueing" in said.causes

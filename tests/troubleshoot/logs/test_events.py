@@ -74,7 +74,9 @@ def test_a_line_may_say_two_things(read: Read) -> None:
 
 
 def test_a_long_message_that_was_wrapped_is_read_over_its_lines(read: Read) -> None:
-    (event,) = read("the instance can use memory (79.10GiB)", "x gpu_memory_utilization (0.90)", "= 71.19GiB")["profile"]
+    (event,) = read("the instance can use memory (79.10GiB)", "x gpu_memory_utilization (0.90)", "= 71.19GiB")[
+        "profile"
+    ]
     assert event.fields == {"total": "79.10", "budget": "71.19"}
 
 
@@ -103,7 +105,9 @@ def test_only_signatures_that_ask_for_it_have_a_context(read: Read) -> None:
 
 
 def test_the_lines_after_a_command_come_with_it(read: Read) -> None:
-    (event,) = read("$ vllm serve opt \\", "    --max-model-len 2048 \\", "    --enforce-eager", "(a pid=1) b")["command"]
+    (event,) = read("$ vllm serve opt \\", "    --max-model-len 2048 \\", "    --enforce-eager", "(a pid=1) b")[
+        "command"
+    ]
     assert event.message == "$ vllm serve opt \\"
     assert [line.strip() for line in event.after] == ["--max-model-len 2048 \\", "--enforce-eager"]
 

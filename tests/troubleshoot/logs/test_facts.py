@@ -96,7 +96,10 @@ def test_triton_with_vllm_inside_is_triton(read: Read) -> None:
         ("INFO 02-03 13:14:04 api_server.py:651] vLLM API server version 0.6.6.post1", "0.6.6.post1"),
         ("INFO 02-03 13:14:04 llm_engine.py:98] Initializing an LLM engine (v0.4.2) with config: model='opt'", "0.4.2"),
         (core("Initializing a V1 LLM engine (v0.11.0rc2) with config: model='opt'"), "0.11.0rc2"),
-        ("(APIServer pid=2041) INFO 11-21 19:38:41 [api_utils.py:339]  ▄▄ ▄█ █     █     █ ▀▄▀ █  version 0.24.0", "0.24.0"),
+        (
+            "(APIServer pid=2041) INFO 11-21 19:38:41 [api_utils.py:339]  ▄▄ ▄█ █     █     █ ▀▄▀ █  version 0.24.0",
+            "0.24.0",
+        ),
         ("nothing of the kind", ""),
     ],
 )

@@ -34,7 +34,12 @@ LOGGERS = {
         f"INFO 02-03 13:14:04 llm_engine.py:706] {STATS}", STATS, "INFO", "", "llm_engine.py:706", "13:14:04"
     ),
     "vLLM 0.8 to 0.10.1": Form(
-        "WARNING 03-27 10:29:03 [model_runner.py:1442] Graph", "Graph", "WARNING", "", "model_runner.py:1442", "10:29:03"
+        "WARNING 03-27 10:29:03 [model_runner.py:1442] Graph",
+        "Graph",
+        "WARNING",
+        "",
+        "model_runner.py:1442",
+        "10:29:03",
     ),
     "vLLM 0.8 tensor-parallel worker": Form(
         "(VllmWorker rank=0 pid=123) ERROR 03-27 10:29:03 [multiproc_executor.py:470] " + OOM,
@@ -153,7 +158,8 @@ LOGGERS = {
         clock="10:29:03",
     ),
     "TGI text with colours": Form(
-        "\x1b[2m2024-06-07T10:29:03.123456Z\x1b[0m \x1b[33m WARN\x1b[0m \x1b[2mtext_generation_router\x1b[0m\x1b[2m:\x1b[0m x",
+        "\x1b[2m2024-06-07T10:29:03.123456Z\x1b[0m \x1b[33m WARN\x1b[0m "
+        "\x1b[2mtext_generation_router\x1b[0m\x1b[2m:\x1b[0m x",
         "text_generation_router: x",
         "WARNING",
         clock="10:29:03",
@@ -171,7 +177,9 @@ LOGGERS = {
         "ERROR",
         clock="10:29:03",
     ),
-    "SGLang": Form("[2025-09-01 10:29:03] Decode batch. #running-req: 3", "Decode batch. #running-req: 3", clock="10:29:03"),
+    "SGLang": Form(
+        "[2025-09-01 10:29:03] Decode batch. #running-req: 3", "Decode batch. #running-req: 3", clock="10:29:03"
+    ),
     "SGLang with ranks": Form(
         "[2025-09-01 10:29:03 DP0 TP1] Decode batch. #running-req: 3",
         "Decode batch. #running-req: 3",
@@ -180,7 +188,9 @@ LOGGERS = {
     ),
     "SGLang, one rank": Form("[2025-09-01 10:29:03 TP0] x", "x", process="TP0", clock="10:29:03"),
     # llama.cpp: plain until 2025, with --log-timestamps and --log-prefix, both on by default since b8000
-    "llama.cpp 2024": Form("slot release: id 0 | task 7 | stop processing", "slot release: id 0 | task 7 | stop processing"),
+    "llama.cpp 2024": Form(
+        "slot release: id 0 | task 7 | stop processing", "slot release: id 0 | task 7 | stop processing"
+    ),
     "llama.cpp 2026": Form(
         "0.06.096.278 W slot launch_slot_: id  3 | task 7 | processing task",
         "slot launch_slot_: id  3 | task 7 | processing task",
@@ -196,7 +206,12 @@ LOGGERS = {
         "20:50:22",
     ),
     "Triton error": Form(
-        'E1121 20:50:22.316206 27528 server.cc:241] "no driver"', '"no driver"', "ERROR", "", "server.cc:241", "20:50:22"
+        'E1121 20:50:22.316206 27528 server.cc:241] "no driver"',
+        '"no driver"',
+        "ERROR",
+        "",
+        "server.cc:241",
+        "20:50:22",
     ),
     "nothing known": Form("just words", "just words"),
     "nothing": Form("", ""),
@@ -311,7 +326,11 @@ def test_the_text_keeps_the_loggers_prefix_and_drops_the_carriers() -> None:
         ("2024-02-28T23:59:59.000000Z  INFO a: x", "2024-02-29T00:00:00.000000Z  INFO a: x", 1),
         ("2024-02-29T23:59:59.000000Z  INFO a: x", "2024-03-01T00:00:00.000000Z  INFO a: x", 1),
         ("0.06.096.278 I srv x", "1.07.097.278 I srv x", 61.001),
-        ('{"asctime": "2026-11-21 10:29:03,250", "message": "x"}', '{"asctime": "2026-11-21 10:29:04,000", "message": "x"}', 0.75),
+        (
+            '{"asctime": "2026-11-21 10:29:03,250", "message": "x"}',
+            '{"asctime": "2026-11-21 10:29:04,000", "message": "x"}',
+            0.75,
+        ),
     ],
 )
 def test_time_between_lines(earlier: str, later: str, seconds: float) -> None:

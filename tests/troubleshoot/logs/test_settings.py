@@ -26,7 +26,7 @@ NON_DEFAULT = (
     "'compilation_config': {'level': 3, 'cudagraph_capture_sizes': [1, 2]}, 'kv_cache_dtype': 'fp8'}"
 )
 SERVER_ARGS = (
-    "server_args=ServerArgs(model_path='Qwen/Qwen2.5-7B', tokenizer_path='Qwen/Qwen2.5-7B', host='0.0.0.0', port=30000, "
+    "server_args=ServerArgs(model_path='Qwen/Qwen2.5-7B', tokenizer_path='Qwen/Qwen2.5-7B', port=30000, "
     "mem_fraction_static=0.88, max_running_requests=64, context_length=32768, tp_size=4, disable_cuda_graph=True, "
     "chunked_prefill_size=-1, api_key='sk-very-secret', attention_backend=None)"
 )
@@ -267,7 +267,9 @@ def test_questions_of_truth_and_number() -> None:
         given(commands=("vllm serve x --api-key=sk-very-secret --port=1",)),
         given(commands=("HF_TOKEN=sk-very-secret MAX_MODEL_LEN=1 vllm serve x --hf-token sk-very-secret",)),
         given(commands=("['--api-key', 'sk-very-secret', '--port', '1']",)),
-        read_settings((), ("LLM engine (v1) with config: api_key='sk-very-secret', model='x', hf_token=sk-very-secret",), ()),
+        read_settings(
+            (), ("LLM engine (v1) with config: api_key='sk-very-secret', model='x', hf_token=sk-very-secret",), ()
+        ),
     ],
 )
 def test_secrets_are_left_out(settings: Settings) -> None:

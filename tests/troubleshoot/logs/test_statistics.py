@@ -18,31 +18,41 @@ VLLM = {
         BEGIN + "Running: 3 reqs, Swapped: 1 reqs, Pending: 5 reqs, GPU KV cache usage: 41.3%, CPU KV cache usage: 0.0%"
     ),
     "V0 0.4.3 to 0.11.0": (
-        BEGIN + "Running: 3 reqs, Swapped: 1 reqs, Pending: 5 reqs, GPU KV cache usage: 41.3%, CPU KV cache usage: 0.0%."
+        BEGIN
+        + "Running: 3 reqs, Swapped: 1 reqs, Pending: 5 reqs, GPU KV cache usage: 41.3%, CPU KV cache usage: 0.0%."
     ),
     "V1 0.7.1": BEGIN + "Running: 3 reqs, Waiting: 5 reqs GPU KV cache usage: 41.3%.",
     "V1 0.7.3 to 0.8.2": (
         BEGIN + "Running: 3 reqs, Waiting: 5 reqs, GPU KV cache usage: 41.3%, Prefix cache hit rate: 62.5%"
     ),
     "V1 0.8.3 to 0.11.0": (
-        "Engine 000: " + BEGIN + "Running: 3 reqs, Waiting: 5 reqs, GPU KV cache usage: 41.3%, Prefix cache hit rate: 62.5%"
+        "Engine 000: "
+        + BEGIN
+        + "Running: 3 reqs, Waiting: 5 reqs, GPU KV cache usage: 41.3%, Prefix cache hit rate: 62.5%"
     ),
     "V1 0.11.1, all parts": (
         "Engine 000: " + BEGIN + "Running: 3 reqs, Waiting: 5 reqs, Preemptions: 2, GPU KV cache usage: 41.3%, "
-        "Prefix cache hit rate: 62.5%, Corrupted: 0 reqs, External prefix cache hit rate: 10.0%, MM cache hit rate: 20.0%"
+        "Prefix cache hit rate: 62.5%, Corrupted: 0 reqs, External prefix cache hit rate: 10.0%, "
+        "MM cache hit rate: 20.0%"
     ),
     "V1 0.20, deferred": (
         "Engine 000: " + BEGIN + "Running: 3 reqs, Waiting: 5 reqs, Deferred: 2 reqs, GPU KV cache usage: 41.3%, "
         "Prefix cache hit rate: 62.5%"
     ),
     "V1 0.31, on a GPU": (
-        "Engine 000: " + BEGIN + "Running: 3 reqs, Waiting: 5 reqs, GPU KV cache usage: 41.3%, Prefix cache hit rate: 62.5%"
+        "Engine 000: "
+        + BEGIN
+        + "Running: 3 reqs, Waiting: 5 reqs, GPU KV cache usage: 41.3%, Prefix cache hit rate: 62.5%"
     ),
     "V1 0.31, on a CPU": (
-        "Engine 000: " + BEGIN + "Running: 3 reqs, Waiting: 5 reqs, CPU KV cache usage: 41.3%, Prefix cache hit rate: 62.5%"
+        "Engine 000: "
+        + BEGIN
+        + "Running: 3 reqs, Waiting: 5 reqs, CPU KV cache usage: 41.3%, Prefix cache hit rate: 62.5%"
     ),
     "V1 0.31, on an XPU": (
-        "Engine 000: " + BEGIN + "Running: 3 reqs, Waiting: 5 reqs, XPU KV cache usage: 41.3%, Prefix cache hit rate: 62.5%"
+        "Engine 000: "
+        + BEGIN
+        + "Running: 3 reqs, Waiting: 5 reqs, XPU KV cache usage: 41.3%, Prefix cache hit rate: 62.5%"
     ),
     "V1 0.32, KV fetch": (
         "Engine 000: " + BEGIN + "Running: 3 reqs, Waiting: 5 reqs, "
@@ -53,7 +63,9 @@ VLLM = {
     ),
 }
 SGLANG = {
-    "0.3": "Decode batch. #running-req: 3, #token: 4300, token usage: 0.41, gen throughput (token/s): 32.10, #queue-req: 5",
+    "0.3": (
+        "Decode batch. #running-req: 3, #token: 4300, token usage: 0.41, gen throughput (token/s): 32.10, #queue-req: 5"
+    ),
     "0.4": (
         "Decode batch. #running-req: 3, #token: 4300, token usage: 0.41, cuda graph: True, "
         "gen throughput (token/s): 32.10, #queue-req: 5, "
@@ -90,7 +102,12 @@ def test_every_version_of_vllms_line(version: str) -> None:
 def test_what_a_version_does_not_print_is_unknown() -> None:
     (line,) = vllm("Running: 3 reqs, Waiting: 5 reqs")  # V1 0.7.0
     assert (line.running, line.waiting) == (3, 5)
-    rest = (line.kv_usage_ratio, line.prompt_tokens_per_second, line.generation_tokens_per_second, line.prefix_hit_ratio)
+    rest = (
+        line.kv_usage_ratio,
+        line.prompt_tokens_per_second,
+        line.generation_tokens_per_second,
+        line.prefix_hit_ratio,
+    )
     assert rest == (None, None, None, None)
 
 
@@ -129,7 +146,8 @@ def test_every_version_of_sglangs_decode_line(version: str) -> None:
 
 def test_sglangs_prefill_line_gives_the_share_of_cached_tokens() -> None:
     (line,) = sglang(
-        "Prefill batch. #new-seq: 1, #new-token: 300, #cached-token: 100, token usage: 0.03, #running-req: 2, #queue-req: 1"
+        "Prefill batch. #new-seq: 1, #new-token: 300, #cached-token: 100, token usage: 0.03, "
+        "#running-req: 2, #queue-req: 1"
     )
     assert (line.running, line.waiting, line.prefix_hit_ratio) == (2, 1, 0.25)
     assert line.generation_tokens_per_second is None
