@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from troubleshoot.sources.errors import InputError
 OOM = load("oom_no_kv_blocks")
 LOG = OOM.log_path
 BUSY = load("kv_preemption")
-URL = "http://127.0.0.1:9/metrics"
+URL, OTHER_URL = "http://127.0.0.1:9/metrics", "http://127.0.0.1:8/metrics"
+PATIENCE_SECONDS = 60
 BODIES = [scrape.exposition for scrape in scrapes(BUSY) if scrape.up][:4]
 
 OnScrape = Callable[[float, bytes], None]
@@ -239,6 +241,35 @@ def test_what_the_engine_logs_while_it_is_watched_is_read(watching: Callable[[Wa
     assert log_of(collect(Request([str(log)], [URL]))).has("ready")
 
 
+def test_several_engines_are_watched_at_the_same_time(watching: Callable[[Watcher], None]) -> None:
+    both = threading.Barrier(2, timeout=PATIENCE_SECONDS)
+
+    def watcher(url: str, seconds: float, on_scrape: OnScrape) -> Watch:
+        both.wait()
+        return watch_all(url, seconds, on_scrape)
+
+    watching(watcher)
+    collected = collect(Request(metrics=[URL, OTHER_URL]))
+    assert sorted(given.name for given in collected.inputs) == sorted([URL, OTHER_URL])
+    assert collected.problems == []
+
+
+def test_one_of_several_engines_may_be_down(watching: Callable[[Watcher], None]) -> None:
+    def watcher(url: str, seconds: float, on_scrape: OnScrape) -> Watch:
+        if url == URL:
+            raise InputError(URL, "connection refused", "check the port")
+        return watch_all(url, seconds, on_scrape)
+
+    watching(watcher)
+    collected = collect(Request(metrics=[URL, OTHER_URL]))
+    assert metrics_of(collected).engine == "vllm"
+    assert collected.problems == [f"{URL}: connection refused; check the port"]
+    assert {given.name: given.note for given in collected.inputs} == {
+        URL: "not read: connection refused",
+        OTHER_URL: "",
+    }
+
+
 # Ctrl-C
 
 
@@ -268,16 +299,25 @@ def test_ctrl_c_before_the_first_scrape_leaves_no_metrics(watching: Callable[[Wa
 
 
 def test_ctrl_c_ends_the_watching_of_all_engines(watching: Callable[[Watcher], None]) -> None:
-    watched: list[str] = []
+    other_was_scraped, over = threading.Event(), threading.Event()
 
     def watcher(url: str, seconds: float, on_scrape: OnScrape) -> Watch:
-        watched.append(url)
-        return stop_after(2)(url, seconds, on_scrape)
+        if threading.current_thread() is threading.main_thread():
+            assert other_was_scraped.wait(PATIENCE_SECONDS)
+            return stop_after(2)(url, seconds, on_scrape)
+        watched = watch_all(url, seconds, on_scrape)
+        other_was_scraped.set()
+        over.wait(PATIENCE_SECONDS)
+        return watched
 
     watching(watcher)
-    collected = collect(Request(metrics=[URL, URL.replace("9", "8")]))
-    assert watched == [URL]
+    collected = collect(Request(metrics=[URL, OTHER_URL]))
+    was_waited_for = over.is_set()
+    over.set()
     assert collected.interrupted
+    assert not was_waited_for
+    sizes = {given.name: given.size_bytes for given in collected.inputs}
+    assert sizes == {URL: sum(map(len, BODIES[:2])), OTHER_URL: sum(map(len, BODIES))}
 
 
 # Progress

@@ -28,6 +28,9 @@ class NcclOrDistributedInit(SignatureCause):
 
     def accepts(self, event: Event, evidence: Evidence) -> bool:
         """NCCL's warnings count where they are errors; the benign hostname and leak notices of c10d do not."""
+        if "NCCL WARN" in event.message and "nvls" in event.message and evidence.log:
+            # NVLink multicast is optional: NCCL falls back to other transports and goes on.
+            return evidence.log.has("engine_dead_consequence", "engine_process_died", "nccl_watchdog")
         if event.signature == "nccl_error" and "NCCL WARN" in event.message:
             return bool(
                 re.search(

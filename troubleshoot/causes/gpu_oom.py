@@ -99,7 +99,17 @@ _HINTS: tuple[tuple[Stage, re.Pattern[str]], ...] = (
         re.compile(r"profile run for multi-?modal|multi-?modal embeddings|[Ee]ncoder cache will be initialized"),
     ),
     (Stage.GRAPH, re.compile(r"during cudagraph capture|graph capture")),
-    (Stage.PROFILE, re.compile(r"determine_num_available_blocks|determine_available_memory|[Pp]rofiling run|warmup")),
+    (
+        Stage.RUNTIME,
+        re.compile(r"slot (?:update_slots|launch_slot_|print_timing)|prompt processing progress|all slots are idle"),
+    ),
+    (
+        Stage.PROFILE,
+        re.compile(
+            r"determine_num_available_blocks|determine_available_memory|[Pp]rofiling run|warmup|graph_reserve|ggml_gallocr_reserve|compute(?: pp)? buffers|compute \(pp\)"
+        ),
+    ),
+    (Stage.WEIGHTS, re.compile(r"alloc_tensor_range|llama_model_load|unable to allocate \w+ buffer")),
     (
         Stage.RUNTIME,
         re.compile(
@@ -146,7 +156,7 @@ def stage_of(event: Event, evidence: Evidence) -> Staged:
         if by_frames is Stage.KV_CACHE:
             return Staged(Stage.RUNTIME, 0.55)
         return Staged(by_frames, 0.92)
-    hinted = _by_hints(event)
+    hinted = hinted_stage(event)
     if hinted is not None:
         return Staged(hinted, 0.7)
     return _by_progress(event, evidence)
@@ -157,7 +167,8 @@ def _by_frames(lines: Sequence[str]) -> Stage | None:
     return next((stage for stage, expression in _FRAMES if expression.search(text)), None)
 
 
-def _by_hints(event: Event) -> Stage | None:
+def hinted_stage(event: Event) -> Stage | None:
+    """What the lines around an error say about its stage; None where they say nothing."""
     text = "\n".join((*event.context, event.message, *event.after))
     return next((stage for stage, expression in _HINTS if expression.search(text)), None)
 

@@ -394,7 +394,12 @@ class PrefixCache(Cause):
                 if evidence.engine == "llamacpp"
                 else []
             )
-            return self.finding(Severity.WARNING, 0.75, text, [evidence.quote(e) for e in again[:2]], fixes)
+            timed = (
+                [event.number("tokens") or 0.0 for event in evidence.log.all("llamacpp_timing")] if evidence.log else []
+            )
+            short = bool(timed) and max(timed) < self.min_prompt_tokens
+            severity = Severity.INFO if short else Severity.WARNING
+            return self.finding(severity, 0.75, text, [evidence.quote(e) for e in again[:2]], fixes)
         if serving is None or serving.source == "log":
             return self.not_evaluated()
         prompt = serving.mean_prompt_tokens

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from troubleshoot.capacity import GIB, utilization_needed, utilization_that_fits
 from troubleshoot.causes.advice import change, current, spelling
 from troubleshoot.causes.base import Cause, Judgement, SignatureCause, spread
-from troubleshoot.causes.gpu_oom import UNCERTAIN, Stage, gib, oom_events, stage_of
+from troubleshoot.causes.gpu_oom import UNCERTAIN, Stage, gib, hinted_stage, oom_events, stage_of
 from troubleshoot.evidence import Evidence
 from troubleshoot.findings import Fix, Severity
 from troubleshoot.logs.events import Event
@@ -95,7 +95,8 @@ class WeightsDoNotFit(StagedOom):
 
     def own_events(self, evidence: Evidence) -> list[tuple[Event, float]]:
         """Besides errors while loading: no room for KV cache where the weights exceed what any budget allows."""
-        found = super().own_events(evidence)
+        elsewhere = (Stage.PROFILE, Stage.RUNTIME)
+        found = [(event, sure) for event, sure in super().own_events(evidence) if hinted_stage(event) not in elsewhere]
         if evidence.log and weights_exceed_card(evidence):
             found += [(event, 0.9) for event in evidence.log.all("kv_no_blocks")]
         return found

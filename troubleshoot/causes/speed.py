@@ -516,6 +516,14 @@ class LoggingOverhead(Cause):
         return self.finding(severity, 0.55, f"The log holds {what}.", [evidence.quote(e) for e in events], fixes)
 
 
+def in_idle_state(event: Event) -> bool:
+    """nvidia-smi reports a power cap for a sleeping GPU too (performance states P5 to P12)."""
+    import re
+
+    near = "\n".join((*event.context, event.message))
+    return bool(re.search(r"(?:Performance State|pstate)\W+P(?:[5-9]|1[0-2])\b", near))
+
+
 class GpuThrottled(Cause):
     """Power or thermal limits hold the clocks down."""
 
@@ -529,7 +537,9 @@ class GpuThrottled(Cause):
 
     def judge(self, evidence: Evidence) -> Judgement:
         """Harmful throttle reasons for much of the window, and for a power cap a real loss of clock."""
-        said = evidence.log.all("gpu_throttled") if evidence.log else []
+        said = (
+            [event for event in evidence.log.all("gpu_throttled") if not in_idle_state(event)] if evidence.log else []
+        )
         if said:
             return self._holds(
                 evidence,
@@ -721,6 +731,8 @@ class SpecDecodeLowAcceptance(Cause):
     title = "Speculative decoding costs more than it gives: most drafted tokens are rejected"
     needs = ("metrics: two scrapes with draft counters", "log: speculative decoding lines")
     low_ratio = 0.3
+    useful_length = 1.8
+    """Tokens a verified step yields. Of 16 drafted tokens 14 % are two more a step: cheap drafts then still pay."""
     min_drafted_tokens = 200
 
     def judge(self, evidence: Evidence) -> Judgement:
@@ -730,8 +742,10 @@ class SpecDecodeLowAcceptance(Cause):
         accepted = serving.increase("llm_spec_decode_accepted_tokens_total") if serving else None
         if drafted and accepted is not None and drafted >= self.min_drafted_tokens:
             ratio = accepted / drafted
-            if ratio >= self.low_ratio:
-                return self.ruled_out(f"{ratio:.0%} of the drafted tokens are accepted")
+            drafts = serving.increase("llm_spec_decode_drafts_total") if serving else None
+            length = 1 + accepted / drafts if drafts else None
+            if ratio >= self.low_ratio or (length is not None and length >= self.useful_length):
+                return self.ruled_out(self._useful(ratio, length))
             proof = [
                 evidence.metric("llm_spec_decode_draft_tokens_total", drafted, "increase", "drafted"),
                 evidence.metric("llm_spec_decode_accepted_tokens_total", accepted, "increase", "accepted"),
@@ -745,6 +759,11 @@ class SpecDecodeLowAcceptance(Cause):
             )
         return self._by_lines(evidence)
 
+    @staticmethod
+    def _useful(ratio: float, length: float | None) -> str:
+        steps = f", {length:.1f} tokens a step" if length else ""
+        return f"{ratio:.0%} of the drafted tokens are accepted{steps}"
+
     def _by_lines(self, evidence: Evidence) -> Judgement:
         events = evidence.log.all("spec_decode_stats") if evidence.log else []
         ratios = [ratio for event in events if (ratio := acceptance(event)) is not None]
@@ -755,8 +774,10 @@ class SpecDecodeLowAcceptance(Cause):
                 else self.not_evaluated()
             )
         mean = sum(ratios) / len(ratios)
-        if mean >= self.low_ratio:
-            return self.ruled_out(f"{mean:.0%} of the drafted tokens are accepted")
+        lengths = [length for event in events if (length := acceptance_length(event)) is not None]
+        steps = sum(lengths) / len(lengths) if lengths else None
+        if mean >= self.low_ratio or (steps is not None and steps >= self.useful_length):
+            return self.ruled_out(self._useful(mean, steps))
         return self._holds(
             evidence,
             mean,
@@ -790,6 +811,14 @@ class SpecDecodeLowAcceptance(Cause):
             )
         )
         return self.finding(Severity.WARNING, sure, text, proof, fixes)
+
+
+def acceptance_length(event: Event) -> float | None:
+    """Tokens that a step yields on average, by one line: vLLM's mean acceptance length, SGLang's accept len."""
+    import re
+
+    match = re.search(r"(?:Mean acceptance length|accept len):\s*([\d.]+)", event.message)
+    return float(match.group(1).rstrip(".")) if match else None
 
 
 def acceptance(event: Event) -> float | None:

@@ -151,16 +151,16 @@ class LogFacts:
         return int(blocks * tokens / override)
 
     def came_after(self, event: Event, *signatures: str) -> Event | None:
-        """The first of the signatures after the event, in the same file."""
-        later = (found for found in self.all(*signatures) if found.file == event.file and found.offset > event.offset)
+        """The first of the signatures after the event, in the same file and container."""
+        later = (found for found in self.all(*signatures) if found.offset > event.offset and same_place(found, event))
         return next(later, None)
 
     def served_after(self, event: Event) -> bool:
-        """True where, after the event, an engine became ready or made tokens in the same file."""
+        """True where, after the event, an engine became ready or made tokens in the same file and container."""
         if self.came_after(event, "ready") is not None:
             return True
         return any(
-            line.event.file == event.file
+            same_place(line.event, event)
             and line.event.offset > event.offset
             and (line.generation_tokens_per_second or 0) > 0
             for line in self.statistics
@@ -184,9 +184,14 @@ class LogFacts:
             (e.offset for e in self.all("engine_start") if e.file == event.file and e.offset < event.offset),
             default=-1,
         )
-        return any(mark.file == event.file and start < mark.offset < event.offset for mark in marks)
+        return any(same_place(mark, event) and start < mark.offset < event.offset for mark in marks)
 
     @cached_property
     def begins_at_start(self) -> bool:
         """True where the log shows an engine starting: what precedes it is not missing."""
         return self.has("engine_start", "engine_args", "engine_config")
+
+
+def same_place(one: Event, other: Event) -> bool:
+    """The same file, and not two containers: a line without a container's name may be anybody's."""
+    return one.file == other.file and (not one.container or not other.container or one.container == other.container)

@@ -234,6 +234,21 @@ def test_a_lost_gpu_explains_the_faults_that_follow_and_asks_for_no_engine_setti
     assert "cordon and drain" in [fix.to_value for fix in said.finding(said.first).fixes]
 
 
+def test_a_failure_that_the_engine_got_over_is_a_warning_and_less_sure(
+    diagnose_all: Diagnose, vllm_log: type[EngineLog]
+) -> None:
+    fault = "RuntimeError: CUDA error: an illegal memory access was encountered"
+    last = diagnose_all(vllm_log().healthy_start().answers(200, 5).stats(12).dies(fault, *STEP))
+    over = diagnose_all(
+        vllm_log().healthy_start().answers(200, 5).stats(12).dies(fault, *STEP).healthy_start().answers(200, 5).stats(9)
+    )
+
+    cause = "crash_engine_dead_cuda_error"
+    assert (last.first, over.first) == (cause, cause)
+    assert (last.finding(cause).severity.label, over.finding(cause).severity.label) == ("critical", "warning")
+    assert over.finding(cause).confidence < last.finding(cause).confidence
+
+
 def test_context_errors_are_the_clients_and_the_server_goes_on(
     diagnose_all: Diagnose, vllm_log: type[EngineLog]
 ) -> None:

@@ -31,6 +31,18 @@ def test_an_engine_that_died_of_a_fault_was_not_killed(diagnose_all: Diagnose, v
     assert "crash_engine_dead_killed" not in said.causes
 
 
+def test_an_engine_that_aborts_in_native_code_was_not_killed(diagnose_all: Diagnose, vllm_log: type[EngineLog]) -> None:
+    log = vllm_log().healthy_start().answers(200, 9).stats(12)
+    log.line(
+        "(EngineCore pid=20) terminate called after throwing an instance of 'c10::Error'",
+        "(EngineCore pid=20)   what():  CUDA error: an illegal memory access was encountered",
+    )
+    said = diagnose_all(log.api(DIED, "ERROR").line(DEAD).answers(500, 6))
+
+    assert said.first == "crash_engine_dead_cuda_error"
+    assert "crash_engine_dead_killed" not in said.causes
+
+
 def test_an_error_of_a_request_long_before_does_not_explain_a_silent_end(
     diagnose_all: Diagnose, vllm_log: type[EngineLog]
 ) -> None:

@@ -80,6 +80,14 @@ def test_uneven_gaps_between_tokens_are_decode_held_up_by_prefill(
     assert "ttft_decode_starvation" in even.ruled_out
 
 
+def test_gaps_that_are_all_equally_long_are_a_slow_engine_not_a_starved_one(
+    diagnose_all: Diagnose, scrapes: type[Scrapes]
+) -> None:
+    seen = scrapes().phase(60, **{**CHAT, "prompt": 6000, "prompt_tokens": 3000, "generation": 60, "gap": 0.45})
+
+    assert "ttft_decode_starvation" in diagnose_all(metrics=seen).ruled_out
+
+
 BUDGET = (
     "ValueError: max_num_batched_tokens (2048) is smaller than max_model_len (32768). This effectively limits the "
     "maximum sequence length to max_num_batched_tokens and makes vLLM reject longer sequences. Please increase "

@@ -56,7 +56,27 @@ def test_a_notice_of_a_good_start_is_no_alarm(
     said = diagnose_all(log.ready().answers(200, 9).stats(9))
 
     assert said.alarms == []
+    assert not [cause for cause in said.causes if cause.startswith(("oom_", "crash_", "hang_"))]
     assert said.diagnosis.verdict == "healthy"
+
+
+@pytest.mark.parametrize(
+    "notice",
+    [
+        "NCCL WARN NET/OFI Failed to initialize rdma protocol, falling back to sendrecv",
+        "CUDA error: out of memory while probing, retrying with a smaller workspace",
+        "Failed to initialize NVML: retrying without GPU metrics",
+        "Model architectures ['PluginForCausalLM'] are not supported for now, loading the plugin instead",
+    ],
+)
+def test_trouble_that_a_start_got_over_is_not_even_a_note(
+    notice: str, diagnose_all: Diagnose, vllm_log: type[EngineLog]
+) -> None:
+    log = vllm_log().start().engine(notice, "ERROR").weights(12.55).kv_cache(50.0, 99_000).ready()
+    said = diagnose_all(log.answers(200, 9).stats(9))
+
+    assert said.alarms == []
+    assert not [cause for cause in said.causes if cause.startswith("crash_")]
 
 
 def test_all_of_them_together_are_none_either(diagnose_all: Diagnose, vllm_log: type[EngineLog]) -> None:

@@ -93,6 +93,26 @@ def test_weights_larger_than_the_card_are_named_although_the_engine_says_no_cach
     assert "oom_kv_cache_no_blocks" not in said.causes
 
 
+def test_weights_that_fit_the_card_but_not_the_budget_want_a_larger_budget(
+    diagnose_all: Diagnose, vllm_log: type[EngineLog]
+) -> None:
+    log = (
+        vllm_log()
+        .start("some/32b", gpu_memory_utilization=0.75)
+        .engine(
+            "Free memory on device (78.9/79.25 GiB) on startup. Desired GPU memory utilization is (0.75, 59.44 GiB). "
+            "Actual usage is 61.20 GiB for weight"
+        )
+    )
+    log.weights(61.2).engine("Available KV cache memory: -3.4 GiB")
+    said = diagnose_all(failed_start(log, NO_BLOCKS))
+
+    # 61.2 of 79.25 GiB are 77 % of the card. Missing: 3.4 + 1 GiB of 79.25: 0.75 + 4.4 / 79.25 = 0.8055, up to 0.81.
+    assert said.first == "oom_kv_cache_no_blocks"
+    fix = said.fix("--gpu-memory-utilization")
+    assert (fix.from_value, fix.to_value) == (0.75, 0.81)
+
+
 def test_no_cache_blocks_asks_for_more_of_the_card(diagnose_all: Diagnose, vllm_log: type[EngineLog]) -> None:
     log = vllm_log().start(gpu_memory_utilization=0.15).weights(12.55).engine("Available KV cache memory: -1.03 GiB")
     said = diagnose_all(failed_start(log, NO_BLOCKS))

@@ -20,7 +20,7 @@ SIGNATURES: tuple[Signature, ...] = (
             "RPC call to \\w+ timed out",
             "MQLLMEngine didn.t reply within",
             "RPCServer didn.t reply within",
-            "Watchdog timeout",
+            "[Ww]atchdog timeout",
             "couldn.t get a response from detokenizer",
             "Health check failed\\. Server couldn.t",
             "[Ee]ngine is stuck|[Ee]ngine is hung|[Ee]ngine is unresponsive|[Ee]ngine (?:is )?not responding",

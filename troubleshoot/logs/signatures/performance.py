@@ -176,6 +176,7 @@ SIGNATURES: tuple[Signature, ...] = (
             "[Pp]ower (?:cap|brake|limit) .{0,40}(?:reached|throttl|active|exceeded)",
             "clocks_(?:event|throttle)_reasons\\.\\S+.{0,20}Active",
         ),
+        context_lines=16,
         fields=(r"(?P<text>.{0,200})",),
     ),
     Signature("request_logging", ("Received request \\S{1,80}: ",), keep=Keep.MARK),
