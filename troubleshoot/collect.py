@@ -65,7 +65,7 @@ def collect(request: Request, report: Report = _silent) -> Collected:
 def _read_logs(request: Request, report: Report, result: Collected) -> list[ScanResult]:
     parts: list[ScanResult] = []
     matcher: Matcher | None = None
-    for spec in request.logs:
+    for spec in dict.fromkeys(request.logs):
         try:
             with open_bytes(spec) as source:
                 matcher = matcher or Matcher(SIGNATURES)
@@ -104,11 +104,12 @@ def _facts(parts: Sequence[ScanResult]) -> LogFacts:
 
 
 def _read_metrics(request: Request, report: Report, result: Collected) -> MetricsData | None:
-    watched = [spec for spec in request.metrics if looks_like_url(spec)]
+    given = list(dict.fromkeys(request.metrics))
+    watched = [spec for spec in given if looks_like_url(spec)]
     watches = _watch_all(watched, request.window_seconds, report, result) if watched else {}
     bodies: list[Body] = []
     failures: list[tuple[float, str]] = []
-    for source, spec in enumerate(request.metrics):
+    for source, spec in enumerate(given):
         try:
             if spec in watches:
                 bodies += _seen(source, spec, watches[spec], failures, result)
@@ -124,10 +125,10 @@ def _read_metrics(request: Request, report: Report, result: Collected) -> Metric
     window = data.timeline.window
     span = window[1] - window[0] if window else None
     note = data.note or ("one scrape: rates cannot be computed" if len(data.timeline.scrape_times) < 2 else "")
-    for index, given in enumerate(result.inputs):
-        if given.kind == "metrics" and given.size_bytes:
-            notes = "; ".join(part for part in (given.note, note) if part)
-            result.inputs[index] = replace(given, span_seconds=span, note=notes)
+    for index, read in enumerate(result.inputs):
+        if read.kind == "metrics" and read.size_bytes:
+            notes = "; ".join(part for part in (read.note, note) if part)
+            result.inputs[index] = replace(read, span_seconds=span, note=notes)
     return data
 
 

@@ -96,9 +96,21 @@ def order(findings: Sequence[Finding], evidence: Evidence, causes: Mapping[str, 
         f.severity is Severity.CRITICAL and f.family in ("oom", "crash") for f in found
     ):
         found = [_as_note(finding) for finding in found]
-    return sorted(
+    ordered = sorted(
         (finding for finding in found if not (finding.explained_by and finding.cause in _NEVER_BESIDES)), key=key
     )
+    return _without_contradictions(ordered)
+
+
+def _without_contradictions(findings: Sequence[Finding]) -> list[Finding]:
+    """One setting is moved one way: where two findings want different values of a flag, the first has its way."""
+    decided: dict[str, object] = {}
+    result = []
+    for finding in findings:
+        fixes = tuple(fix for fix in finding.fixes if decided.get(fix.setting, fix.to_value) == fix.to_value)
+        decided |= {fix.setting: fix.to_value for fix in fixes if fix.setting.startswith("--")}
+        result.append(replace(finding, fixes=fixes))
+    return result
 
 
 def _as_note(finding: Finding) -> Finding:

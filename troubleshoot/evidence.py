@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from troubleshoot.findings import LogEvidence, MetricEvidence, SettingValue
+from troubleshoot.findings import LogEvidence, MetricEvidence
 from troubleshoot.logs.events import Event
 from troubleshoot.logs.facts import LogFacts
 from troubleshoot.logs.settings import Settings
@@ -31,7 +30,6 @@ class Evidence:
     metrics: MetricsData | None = None
     symptom: str = ""
     engine_override: str = ""
-    quiet: frozenset[str] = field(default_factory=frozenset)
 
     @cached_property
     def engine(self) -> str:
@@ -202,14 +200,6 @@ class Evidence:
         if self.serving and self.serving.source == "log":
             raw = f"statistics lines: {series.removeprefix('llm_')}"
         return MetricEvidence(raw, value, unit, self.serving.window if self.serving else None, note)
-
-    def flag_value(self, key: str) -> SettingValue:
-        """The value of a setting in force, where the log tells."""
-        return self.settings.get(key)
-
-    def first_of(self, *reads: Callable[[], float | None]) -> float | None:
-        """The first known value."""
-        return next((value for read in reads if (value := read()) is not None), None)
 
 
 _LARGEST_MASK = 2.0**63

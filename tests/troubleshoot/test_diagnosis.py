@@ -249,3 +249,24 @@ def test_the_same_evidence_gives_the_same_diagnosis(diagnose_all: Diagnose, vllm
     said = diagnose_all(vllm_log().healthy_start().answers(200, 9).answers(429, 30).stats(9))
 
     assert diagnose(said.evidence) == diagnose(said.evidence)
+
+
+def test_no_setting_is_moved_both_ways_by_one_diagnosis(diagnose_all: Diagnose, vllm_log: type[EngineLog]) -> None:
+    log = vllm_log().healthy_start(gpu_memory_utilization=0.85).answers(200, 5)
+    for running in (60, 66, 58, 61, 70):
+        log.stats(running, 80, 0.99)
+    log.dies(
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 4.50 GiB. GPU 0 has a total capacity of 79.25 GiB "
+        "of which 312.00 MiB is free. Including non-PyTorch memory, this process has 78.90 GiB memory in use.",
+        "v1/worker/gpu_model_runner.py in execute_model",
+    )
+    said = diagnose_all(log)
+
+    targets = {
+        fix.to_value
+        for finding in said.diagnosis.findings
+        for fix in finding.fixes
+        if fix.setting == "--gpu-memory-utilization"
+    }
+    assert said.first == "oom_runtime_kv_pressure_or_fragmentation"
+    assert targets == {0.8}

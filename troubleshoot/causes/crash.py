@@ -585,6 +585,7 @@ class ContextLengthRequestError(SignatureCause):
     signatures = ("context_length_error",)
     severity = Severity.WARNING
     min_refused = 5
+    min_refused_share = 0.02
     confidence = 0.9
     consequences = _FALLBACK | {
         "crash_backend_request_error",
@@ -607,7 +608,9 @@ class ContextLengthRequestError(SignatureCause):
             for e in log.all("http_4xx")
             if e.fields.get("status") in ("400", "413", "422") and e.fields.get("method") == "POST"
         ]
-        if len(refused) < self.min_refused:
+        if len(refused) < self.min_refused or log.count("http_4xx") < self.min_refused_share * log.count(
+            "served_request"
+        ):
             return judged
         return self.finding(
             Severity.WARNING,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from troubleshoot.causes.base import Cause, Judgement
 from troubleshoot.evidence import Evidence
 from troubleshoot.findings import Fix, MetricEvidence, Severity
 from troubleshoot.logs.events import Event
+
+if TYPE_CHECKING:
+    from troubleshoot.metrics.timeline import Timeline, Window
 
 _EXCEPTION = re.compile(
     r"^(?:\[rank\d+\]: ?)?(?P<name>(?:[\w]+\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Timeout|Failure))(?::|$)"
@@ -34,6 +38,7 @@ class EngineKilled(Cause):
     id = "crash_engine_dead_killed"
     family = "crash"
     title = "The engine process was killed from outside"
+    min_restarts = 2
     needs = ("log: engine output",)
     consequences = frozenset(
         {
@@ -49,7 +54,7 @@ class EngineKilled(Cause):
         """Holds where a SIGKILL is named, or where the front end reports a death that no error precedes."""
         log = evidence.log
         if log is None:
-            return self.not_evaluated()
+            return self._by_metrics(evidence)
         killed = [
             *log.all("killed_by_signal"),
             *(
@@ -80,33 +85,51 @@ class EngineKilled(Cause):
             _FIXES,
         )
 
+    def _by_metrics(self, evidence: Evidence) -> Judgement:
+        """Without a log it is only seen that the server is gone, or comes and goes; not why."""
+        metrics = evidence.metrics
+        if metrics is None or not metrics.engine:
+            return self.not_evaluated()
+        down = gone_at_the_end(metrics.timeline)
+        if down is not None:
+            text = "The server answered and then stopped answering, to the end of the record. Why does not stand in the metrics: give its log."
+            proof = MetricEvidence("up", 0.0, "", down, "stays 0")
+            return self.finding(Severity.WARNING, 0.5, text, [proof], _FIXES, title="The server stopped answering")
+        counters = ("llm_generation_tokens_total", "llm_engine_steps_total")
+        starts = max(metrics.timeline.restarts(name) for name in counters)
+        if starts >= self.min_restarts:
+            text = f"Its counters began again {starts} times: the server keeps restarting. Why does not stand in the metrics: give its log."
+            proof = evidence.metric("llm_generation_tokens_total", starts, "resets")
+            return self.finding(Severity.WARNING, 0.5, text, [proof], _FIXES, title="The server keeps restarting")
+        return self.not_evaluated()
+
     def _vanished(self, evidence: Evidence) -> Judgement | None:
         """The endpoint stopped answering under load, and the log ends without a shutdown or an error."""
-        log, metrics = evidence.log, evidence.metrics
-        serving = evidence.serving
+        log, metrics, serving = evidence.log, evidence.metrics, evidence.serving
         if log is None or metrics is None or serving is None or serving.source != "metrics":
             return None
-        ups = [
-            series
-            for series in metrics.timeline.all("up")
-            if series.labels.get("job") != "gpu" and 1.0 in series.values
-        ]
-        down = next((s for s in ups if len(s.values) > 2 and s.values[-1] == s.values[-2] == 0.0), None)
-        if (
-            down is None
-            or log.has("shutdown", "traceback", "engine_dead_consequence")
-            or not serving.all_moments[-1].has_work
-        ):
+        down = gone_at_the_end(metrics.timeline)
+        said = log.has("shutdown", "traceback", "engine_dead_consequence")
+        if down is None or said or not serving.all_moments[-1].has_work:
             return None
-        last_up = max(t for t, v in zip(down.times, down.values, strict=True) if v == 1.0)
         running = serving.all_moments[-1].running or 0
         return self.finding(
             Severity.CRITICAL,
             0.75,
             f"The server stopped answering with {running:.0f} requests running, and its log ends there: no shutdown, no error. That is what SIGKILL looks like.",
-            [MetricEvidence("up", 0.0, "", (last_up, down.times[-1]), "stays 0")],
+            [MetricEvidence("up", 0.0, "", down, "stays 0")],
             _FIXES,
         )
+
+
+def gone_at_the_end(timeline: Timeline) -> Window | None:
+    """From the last answer to the end of the record, where at least two scrapes in a row failed; None otherwise."""
+    ups = [series for series in timeline.all("up") if series.labels.get("job") != "gpu"]
+    points = [point for series in ups for point in zip(series.times, series.values, strict=True)]
+    answered = [time for time, value in points if value == 1.0] or timeline.scrape_times
+    last = max(answered, default=None)
+    after = sorted(time for time, value in points if value == 0.0 and last is not None and time > last)
+    return (last, after[-1]) if last is not None and len(after) >= 2 else None
 
 
 def _is_silent(event: Event, evidence: Evidence) -> bool:

@@ -23,7 +23,6 @@ _PROGRESS = (
     "kv_memory",
     "weights_memory",
     "graph_capture_started",
-    "served_request",
 )
 
 

@@ -39,6 +39,10 @@ class HostMemory(SignatureCause):
         """A kernel kill counts where it hit an engine's process, or names none."""
         if event.signature == "host_allocation_failed":
             return not _SHM.search(event.message) and "pin" not in event.message
+        if event.signature == "exit_137" and evidence.log:
+            # Its grace period ran out: SIGKILL follows a shutdown that was asked for.
+            asked = [e for e in evidence.log.all("shutdown") if e.file == event.file and e.offset < event.offset]
+            return not asked
         if event.signature == "kernel_oom_kill":
             name = next((event.fields[key] for key in ("name", "task", "name2") if event.fields.get(key)), "")
             return not name or bool(_ENGINE_PROCESS.search(name))

@@ -38,6 +38,13 @@ def queue_is_significant(serving: Serving) -> bool:
     return queue is None or queue >= 0.3 or (serving.waiting_max or 0) >= 10
 
 
+def ranks(serving: Serving) -> int:
+    """Data-parallel engines (and servers) whose requests are added up: each has limits of its own."""
+    if serving.timeline is None:
+        return 1
+    return max(1, len(serving.timeline.all("llm_requests_running")))
+
+
 def mostly_deferred(serving: Serving) -> bool:
     """Most waiting requests wait for something else than room: a compiled schema, an adapter, a KV transfer.
 
@@ -292,7 +299,8 @@ class SequenceCap(Cause):
             return self.ruled_out("requests do not wait")
         if mostly_deferred(serving):
             return self.ruled_out("what waits is deferred, not short of a slot")
-        limit = self._limit(evidence)
+        one_limit = self._limit(evidence)
+        limit = one_limit * ranks(serving) if one_limit else None
         pinned = serving.pinned_at()
         if pinned is None and limit and (serving.running_max or 0) >= limit and serving.waiting_share >= 0.9:
             # Short requests: a scrape often falls between two of them, so the gauge reads below the cap it touches.
@@ -320,7 +328,7 @@ class SequenceCap(Cause):
             sure,
             why,
             serving_proof(evidence, serving),
-            self._fixes(evidence, serving, pinned, limit),
+            self._fixes(evidence, serving, pinned / ranks(serving), one_limit),
         )
 
     def _by_slots(self, evidence: Evidence, deferred: list[Event]) -> Judgement:
@@ -353,7 +361,7 @@ class SequenceCap(Cause):
 
     @staticmethod
     def _fixes(evidence: Evidence, serving: Serving, pinned: float, limit: float | None) -> list[Fix]:
-        demand = int(pinned + (serving.waiting_mean or 0))
+        demand = int(pinned + (serving.waiting_mean or 0) / ranks(serving))
         per_request, capacity = tokens_a_request(evidence), evidence.kv_capacity_tokens
         wanted = max(int(pinned) + 1, -(-demand // 8) * 8)
         why = f"{demand} requests were there on average"
@@ -622,6 +630,8 @@ class ClientDisconnects(Cause):
         gone = log.count("client_gone") - log.count("context_length_error") if log else 0
         if log and gone >= 3 and not log.has("engine_dead_consequence", "engine_process_died", "shutdown"):
             finished = log.count("request_finished")
+            if finished and gone < 0.2 * (gone + finished):
+                return self.ruled_out(f"{gone} requests were aborted, {finished} finished")
             return self._holds(
                 evidence,
                 0.7,

@@ -10,13 +10,9 @@ from troubleshoot.causes.queueing import mostly_deferred
 from troubleshoot.evidence import Evidence
 from troubleshoot.findings import EvidenceItem, Fix, Severity
 from troubleshoot.logs.events import Event
-from troubleshoot.roofline import decode_limit, decode_share
+from troubleshoot.roofline import LAUNCH_BOUND_DECODE_SHARE, decode_limit, decode_share
 from troubleshoot.serving import Serving
 
-LAUNCH_BOUND_SHARE = 0.35
-"""Decode below this share of the HBM roofline, with few sequences, is not limited by memory: 7B bf16 on an H200 reaches
-0.62 with one client and graphs, 0.21 with four clients and eager mode."""
-HEALTHY_SHARE = 0.45
 FEW_SEQUENCES = 32
 CRAWLING_TOKENS_PER_SECOND = 15.0
 """A sequence slower than reading speed on a GPU that serves few: no data sheet is needed to call this slow."""
@@ -68,7 +64,7 @@ class InsufficientLoad(Cause):
                 else "nothing is generated"
             )
         share = roofline_share(evidence)
-        if share is not None and share < LAUNCH_BOUND_SHARE:
+        if share is not None and share < LAUNCH_BOUND_DECODE_SHARE:
             return self.ruled_out(f"a sequence decodes at {share:.0%} of the HBM roofline: the engine itself is slow")
         if share is None and crawls(serving):
             return self.ruled_out(
@@ -134,7 +130,7 @@ class EnforceEager(Cause):
             proof = [evidence.quote(event) for event in evidence.log.all("engine_args")[-1:]]
         fixes = self._fixes(evidence)
         few = serving is not None and (serving.running_mean or 0) <= FEW_SEQUENCES and decodes_mostly(serving)
-        if share is not None and serving and few and share < LAUNCH_BOUND_SHARE:
+        if share is not None and serving and few and share < LAUNCH_BOUND_DECODE_SHARE:
             rate = serving.rate_per_sequence or 0.0
             proof.append(evidence.metric("llm_inter_token_latency_seconds", round(1 / rate, 4), "seconds", "mean"))
             return self.finding(
@@ -271,7 +267,7 @@ class TpOverPcie(Cause):
                 else self.not_evaluated()
             )
         share = roofline_share(evidence)
-        shown = share is not None and share < LAUNCH_BOUND_SHARE and evidence.tensor_parallel > 1
+        shown = share is not None and share < LAUNCH_BOUND_DECODE_SHARE and evidence.tensor_parallel > 1
         shown = shown or (share is None and crawls(evidence.serving))
         severity = Severity.WARNING if shown or evidence.symptom == "throughput" else Severity.INFO
         sure = 0.75 if shown else 0.55

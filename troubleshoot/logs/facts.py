@@ -35,7 +35,6 @@ class LogFacts:
     events: Mapping[str, Sequence[Event]] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     lines: int = 0
-    last_lines: Mapping[str, str] = field(default_factory=dict)
 
     def all(self, *signatures: str) -> list[Event]:
         """Kept events of the signatures, in file order."""

@@ -364,3 +364,11 @@ def test_too_many_heads_for_the_gpus_is_no_communication_failure(
 
     assert said.first == "crash_model_config_or_tokenizer"
     assert "crash_nccl_or_distributed_init" not in said.causes
+
+
+def test_a_few_bad_requests_among_many_good_ones_are_no_alarm(
+    diagnose_all: Diagnose, vllm_log: type[EngineLog]
+) -> None:
+    log = vllm_log().healthy_start().answers(200, 500).answers(400, 6).answers(200, 500).stats(9)
+
+    assert diagnose_all(log).alarms == []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from tests.troubleshoot.conftest import Diagnose, EngineLog, Scrapes
 
@@ -129,3 +131,39 @@ def test_a_shard_that_ends_by_signal_9_was_killed(diagnose_all: Diagnose) -> Non
     )
 
     assert said.first == "crash_engine_dead_killed"
+
+
+CALM = {
+    "finished": 2,
+    "prompt_tokens": 256,
+    "output_tokens": 400,
+    "prompt": 512,
+    "generation": 800,
+    "steps": 40,
+    "ttft": 0.06,
+    "queue": 0.001,
+    "prefill": 0.05,
+    "duration": 9.0,
+    "gap": 0.02,
+    "running": 12,
+    "kv": 0.2,
+}
+
+
+@pytest.mark.parametrize("idle_seconds", [0, 30])
+def test_a_server_that_is_down_at_the_end_of_the_record_is_not_called_healthy(
+    idle_seconds: int, diagnose_all: Diagnose, scrapes: type[Scrapes]
+) -> None:
+    said = diagnose_all(metrics=scrapes().phase(60, **CALM).phase(idle_seconds).gone(60))
+
+    assert said.diagnosis.verdict != "healthy"
+
+
+def test_a_server_that_restarts_again_and_again_is_not_called_healthy(
+    diagnose_all: Diagnose, scrapes: type[Scrapes]
+) -> None:
+    seen = scrapes()
+    for _ in range(4):
+        seen.phase(40, **CALM).gone(20).restart()
+
+    assert diagnose_all(metrics=seen.phase(40, **CALM)).diagnosis.verdict != "healthy"

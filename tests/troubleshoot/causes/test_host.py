@@ -148,3 +148,12 @@ def test_triton_without_a_gpu_needs_no_pinned_memory(diagnose_all: Diagnose) -> 
     )
 
     assert said.alarms == []
+
+
+def test_status_137_after_a_shutdown_on_request_is_a_grace_period_that_ran_out(
+    diagnose_all: Diagnose, vllm_log: type[EngineLog]
+) -> None:
+    log = vllm_log().healthy_start().answers(200, 50).stats(5)
+    log.line("(APIServer pid=10) INFO:     Shutting down", "    State: Terminated", "    Exit Code:    137")
+
+    assert "oom_host_memory" not in diagnose_all(log).alarms

@@ -349,3 +349,28 @@ def test_sglang_s_retractions_are_preemptions(diagnose_all: Diagnose) -> None:
 
     assert said.first == "thr_preemption_thrash"
     assert "ttft_queueing" in said.causes
+
+
+def test_a_cap_holds_for_each_data_parallel_rank(
+    diagnose_all: Diagnose, vllm_log: type[EngineLog], scrapes: type[Scrapes]
+) -> None:
+    one = scrapes(kv_tokens=114_688).phase(60, **REQUESTS, **SLOW_START, running=16, waiting=8, kv=0.06).text
+    both = one.replace("# EOF\n", "") + one.replace('engine="0"', 'engine="1"')
+    said = diagnose_all(vllm_log().healthy_start(max_num_seqs=16, data_parallel_size=2).answers(200, 5), both)
+
+    fix = said.fix("--max-num-seqs", "thr_small_batch_or_max_num_seqs")
+    assert fix.from_value == 16
+    # 16 run and 8 wait on each rank: 24.
+    assert fix.to_value == 24
+
+
+def test_a_few_aborted_among_many_finished_requests_in_the_log_are_ordinary(
+    diagnose_all: Diagnose, vllm_log: type[EngineLog]
+) -> None:
+    log = vllm_log("0.6.3").healthy_start().answers(200, 9)
+    for number in range(100):
+        log.api(f"Finished request cmpl-{number}.")
+    for number in range(3):
+        log.api(f"Aborted request cmpl-9{number}.")
+
+    assert "thr_client_disconnects" not in diagnose_all(log.stats(9)).alarms

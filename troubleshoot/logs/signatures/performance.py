@@ -224,7 +224,7 @@ SIGNATURES: tuple[Signature, ...] = (
         ),
         fields=(r"(?P<text>.{0,160})",),
     ),
-    Signature("request_finished", ("Finished request \\S",), keep=Keep.MARK),
+    Signature("request_finished", ("Finished request \\S",)),
     Signature(
         "model_loading_time",
         (

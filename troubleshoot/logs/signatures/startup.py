@@ -222,7 +222,7 @@ SIGNATURES: tuple[Signature, ...] = (
             )
             for quote in ('"', r'\\"')
         ),
-        keep=Keep.MARK,
+        keep=_FACT,
     ),
     Signature(
         "engine_vllm",
