@@ -257,7 +257,8 @@ def test_no_setting_is_moved_both_ways_by_one_diagnosis(diagnose_all: Diagnose, 
         log.stats(running, 80, 0.99)
     log.dies(
         "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 4.50 GiB. GPU 0 has a total capacity of "
-        "79.25 GiB of which 312.00 MiB is free. Including non-PyTorch memory, this process has 78.90 GiB memory in use.",
+        "79.25 GiB of which 312.00 MiB is free. Including non-PyTorch memory, this process has 78.90 GiB memory "
+        "in use.",
         "v1/worker/gpu_model_runner.py in execute_model",
     )
     said = diagnose_all(log)
