@@ -8,7 +8,7 @@ from dataclasses import replace
 from catalog.flags import flag_exists
 from troubleshoot.causes import CAUSES
 from troubleshoot.causes.base import Cause, Judgement
-from troubleshoot.causes.speed import crawls, roofline_share
+from troubleshoot.causes.pace import crawls, roofline_share
 from troubleshoot.evidence import Evidence
 from troubleshoot.findings import (
     Diagnosis,

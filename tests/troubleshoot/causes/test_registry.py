@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -47,6 +50,20 @@ def test_a_cause_says_what_it_is_and_what_it_needs(cause: Cause) -> None:
     assert not cause.title.endswith(".")
     assert cause.needs
     assert all(need.startswith(("log: ", "metrics: ")) for need in cause.needs)
+
+
+@pytest.mark.parametrize("cause", CAUSES.values(), ids=CAUSES)
+def test_a_cause_is_found_by_its_name_in_the_file_tree(cause: Cause) -> None:
+    prefix, _, name = cause.id.partition("_")
+    assert type(cause).__module__ == f"troubleshoot.causes.{PREFIXES[prefix]}.{name}"
+
+
+@pytest.mark.parametrize("cause", CAUSES.values(), ids=CAUSES)
+def test_a_cause_imports_no_other_cause(cause: Cause) -> None:
+    """What several share stands in modules beside them."""
+    others = {type(other).__module__ for other in CAUSES.values()}
+    tree = ast.parse(inspect.getsource(sys.modules[type(cause).__module__]))
+    assert others & {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)} == set()
 
 
 @pytest.mark.parametrize("cause", CAUSES.values(), ids=CAUSES)

@@ -36,85 +36,63 @@ class Staged:
 # The first that stands in the traceback decides: an inner frame says more than the outer one that all share, and
 # what is built while the model is made belongs to its weights, whatever it is called.
 # Function and file names: vLLM 0.2 to 0.33, SGLang 0.3 to 0.5, TGI 1 to 3, TensorRT-LLM, transformers.
-_FRAMES: tuple[tuple[Stage, re.Pattern[str]], ...] = (
+_FRAMES: tuple[tuple[Stage, str], ...] = (
     (
         Stage.LORA,
-        re.compile(
-            r"create_lora_weights|/lora/|lora_manager|LoRAModelManager|_create_merged_loras|lora_[ab]_stacked|in load_lora|set_active_adapters|add_lora"
-        ),
+        r"create_lora_weights|/lora/|lora_manager|LoRAModelManager|_create_merged_loras|lora_[ab]_stacked|in load_lora|set_active_adapters|add_lora",
     ),
     (
         Stage.WEIGHTS,
-        re.compile(
-            r"_?initialize_model\b|in load_model\b|in load_weights\b|create_weights|process_weights_after_loading|in get_model\b|_load_into_meta|from_pretrained|weight_loader"
-        ),
+        r"_?initialize_model\b|in load_model\b|in load_weights\b|create_weights|process_weights_after_loading|in get_model\b|_load_into_meta|from_pretrained|weight_loader",
     ),
     (
         Stage.MULTIMODAL,
-        re.compile(
-            r"profile_mm|embed_multimodal|get_multimodal_embeddings|_?execute_mm_encoder|_process_(?:image|video|audio)_input|vision_tower|vision_model|vision_transformer|/visual\b|self\.visual|image_encoder|audio_tower|encoder_cache_profil|siglip|mm_encoder|get_image_features?|profile_multimodal|vit\.py|pixel_values"
-        ),
+        r"profile_mm|embed_multimodal|get_multimodal_embeddings|_?execute_mm_encoder|_process_(?:image|video|audio)_input|vision_tower|vision_model|vision_transformer|/visual\b|self\.visual|image_encoder|audio_tower|encoder_cache_profil|siglip|mm_encoder|get_image_features?|profile_multimodal|vit\.py|pixel_values",
     ),
     (
         Stage.GRAPH,
-        re.compile(
-            r"capture_model|_capture_cudagraphs?|cuda_graph_runner|cudagraph_utils|capture_one_batch_size|torch/cuda/graphs\.py|torch\.cuda\.graph\(|in graph_capture|cuda_graph_warmup|init_device_graphs|init_cuda_graphs|CUDAGraphRunner|cuda_graph\.py|capture_(?:begin|end)\("
-        ),
+        r"capture_model|_capture_cudagraphs?|cuda_graph_runner|cudagraph_utils|capture_one_batch_size|torch/cuda/graphs\.py|torch\.cuda\.graph\(|in graph_capture|cuda_graph_warmup|init_device_graphs|init_cuda_graphs|CUDAGraphRunner|cuda_graph\.py|capture_(?:begin|end)\(",
     ),
     (
         Stage.LOGITS,
-        re.compile(
-            r"compute_logits|logits_processor|_get_logits|_dummy_sampler_run|log_softmax|gather_logprobs|apply_top_k_top_p|prompt_logprobs|/sampler\.py|/sample/|in sample\b|apply_penalties|logits\.to\(|logits\.float\("
-        ),
+        r"compute_logits|logits_processor|_get_logits|_dummy_sampler_run|log_softmax|gather_logprobs|apply_top_k_top_p|prompt_logprobs|/sampler\.py|/sample/|in sample\b|apply_penalties|logits\.to\(|logits\.float\(",
     ),
     (
         Stage.KV_CACHE,
-        re.compile(
-            r"_?allocate_kv_cache|initialize_kv_cache|initialize_from_config|_init_cache_engine|cache_engine\.py|create_kv_cache|init_memory_pool|_create_buffers|init_kv_cache|initialize_cache"
-        ),
+        r"_?allocate_kv_cache|initialize_kv_cache|initialize_from_config|_init_cache_engine|cache_engine\.py|create_kv_cache|init_memory_pool|_create_buffers|init_kv_cache|initialize_cache",
     ),
     (
         Stage.PROFILE,
-        re.compile(
-            r"profile_run|_dummy_run|determine_available_memory|determine_num_available_blocks|profile_num_available|profile_memory|in warmup\b|warmup_model|profile_cudagraph|Unable to warmup"
-        ),
+        r"profile_run|_dummy_run|determine_available_memory|determine_num_available_blocks|profile_num_available|profile_memory|in warmup\b|warmup_model|profile_cudagraph|Unable to warmup",
     ),
     (
         Stage.WEIGHTS,
-        re.compile(
-            r"load_weights|model_loader|make_layers|weight_utils|in init_model\b|safetensors|quantization/.*process_weights|vocab_parallel_embedding|load_shard|in load\b"
-        ),
+        r"load_weights|model_loader|make_layers|weight_utils|in init_model\b|safetensors|quantization/.*process_weights|vocab_parallel_embedding|load_shard|in load\b",
     ),
     (
         Stage.RUNTIME,
-        re.compile(
-            r"execute_model|in step\b|run_engine_loop|process_input_queue|_process_engine_step|forward_batch_generation|event_loop_(?:normal|overlap)|generate_token|in decode\b|in prefill\b|run_busy_loop|run_batch|in forward\b|forwardA?[Ss]ync|_prefill\(|_decode\("
-        ),
+        r"execute_model|in step\b|run_engine_loop|process_input_queue|_process_engine_step|forward_batch_generation|event_loop_(?:normal|overlap)|generate_token|in decode\b|in prefill\b|run_busy_loop|run_batch|in forward\b|forwardA?[Ss]ync|_prefill\(|_decode\(",
     ),
 )
 # What lines around the error say, where no traceback does.
-_HINTS: tuple[tuple[Stage, re.Pattern[str]], ...] = (
+_HINTS: tuple[tuple[Stage, str], ...] = (
     (
         Stage.MULTIMODAL,
-        re.compile(r"profile run for multi-?modal|multi-?modal embeddings|[Ee]ncoder cache will be initialized"),
+        r"profile run for multi-?modal|multi-?modal embeddings|[Ee]ncoder cache will be initialized",
     ),
-    (Stage.GRAPH, re.compile(r"during cudagraph capture|graph capture")),
+    (Stage.GRAPH, r"during cudagraph capture|graph capture"),
     (
         Stage.RUNTIME,
-        re.compile(r"slot (?:update_slots|launch_slot_|print_timing)|prompt processing progress|all slots are idle"),
+        r"slot (?:update_slots|launch_slot_|print_timing)|prompt processing progress|all slots are idle",
     ),
     (
         Stage.PROFILE,
-        re.compile(
-            r"determine_num_available_blocks|determine_available_memory|[Pp]rofiling run|warmup|graph_reserve|ggml_gallocr_reserve|compute(?: pp)? buffers|compute \(pp\)"
-        ),
+        r"determine_num_available_blocks|determine_available_memory|[Pp]rofiling run|warmup|graph_reserve|ggml_gallocr_reserve|compute(?: pp)? buffers|compute \(pp\)",
     ),
-    (Stage.WEIGHTS, re.compile(r"alloc_tensor_range|llama_model_load|unable to allocate \w+ buffer")),
+    (Stage.WEIGHTS, r"alloc_tensor_range|llama_model_load|unable to allocate \w+ buffer"),
     (
         Stage.RUNTIME,
-        re.compile(
-            r"Added request|Received request|output_handler failed|private pools \(e\.g\., CUDA Graphs\)|Engine loop is not running|encountered a fatal error|EngineDeadError|Request .{1,80} failed"
-        ),
+        r"Added request|Received request|output_handler failed|private pools \(e\.g\., CUDA Graphs\)|Engine loop is not running|encountered a fatal error|EngineDeadError|Request .{1,80} failed",
     ),
 )
 UNCERTAIN = 0.4
@@ -164,13 +142,13 @@ def stage_of(event: Event, evidence: Evidence) -> Staged:
 
 def _by_frames(lines: Sequence[str]) -> Stage | None:
     text = "\n".join(line for line in lines if 'File "' in line or ", in " in line or "(" in line)
-    return next((stage for stage, expression in _FRAMES if expression.search(text)), None)
+    return next((stage for stage, expression in _FRAMES if re.search(expression, text)), None)
 
 
 def hinted_stage(event: Event) -> Stage | None:
     """What the lines around an error say about its stage; None where they say nothing."""
     text = "\n".join((*event.context, event.message, *event.after))
-    return next((stage for stage, expression in _HINTS if expression.search(text)), None)
+    return next((stage for stage, expression in _HINTS if re.search(expression, text)), None)
 
 
 def _by_progress(event: Event, evidence: Evidence) -> Staged:

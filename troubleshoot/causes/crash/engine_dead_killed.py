@@ -1,24 +1,17 @@
-"""An engine that is gone: killed from outside, or by an exception that no other cause knows."""
+"""`crash_engine_dead_killed`: the engine process was killed from outside."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from troubleshoot.causes.base import Cause, Judgement
+from troubleshoot.causes.crash.exceptions import named_errors
 from troubleshoot.evidence import Evidence
 from troubleshoot.findings import Fix, MetricEvidence, Severity
 from troubleshoot.logs.events import Event
 
 if TYPE_CHECKING:
     from troubleshoot.metrics.timeline import Timeline, Window
-
-_EXCEPTION = re.compile(
-    r"^(?:\[rank\d+\]: ?)?(?P<name>(?:[\w]+\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Timeout|Failure))(?::|$)"
-)
-_CONSEQUENCE = re.compile(
-    r"EngineDeadError|AsyncEngineDeadError|MQEngineDeadError|Engine core initialization failed|Engine process failed|See root cause|CancelledError|KeyboardInterrupt|SystemExit|WorkerProc initialization failed|Background loop"
-)
 
 
 _FIXES = (
@@ -146,7 +139,7 @@ def _is_silent(event: Event, evidence: Evidence) -> bool:
         "driver_mismatch",
         "unsupported_hardware",
     )
-    if _named_errors(evidence):
+    if named_errors(evidence):
         return False
     own = [
         e
@@ -162,52 +155,3 @@ def _is_silent(event: Event, evidence: Evidence) -> bool:
         if "Engine" in e.process or "Worker" in e.process
     )
     return not own and not explained
-
-
-class UnrecognisedException(Cause):
-    """The engine failed with an exception that no other cause claims."""
-
-    id = "crash_unrecognised_exception"
-    family = "crash"
-    title = "The engine failed with an exception that no rule knows"
-    needs = ("log: engine output",)
-
-    def judge(self, evidence: Evidence) -> Judgement:
-        """Holds where an engine reports its own death or failed start; the exception is quoted, not explained."""
-        log = evidence.log
-        if log is None:
-            return self.not_evaluated()
-        deaths = [
-            event for event in log.all("engine_dead_consequence", "engine_process_died") if not log.served_after(event)
-        ]
-        fatal = deaths or [
-            event
-            for event in log.all("traceback")
-            if not log.served_after(event) and not log.was_ready_before(event) and log.begins_at_start
-        ]
-        if not fatal:
-            return self.ruled_out("no engine died in the log")
-        exception = next(iter(_named_errors(evidence)), "") or _first_exception(fatal)
-        quoted = f" It is: {exception}" if exception else ""
-        return self.finding(
-            Severity.CRITICAL,
-            0.4,
-            f"The engine did not start, or died, and the log gives an exception for which there is no rule.{quoted[:200]} Read the first traceback of the engine's own process, not the last.",
-            [evidence.quote(event) for event in fatal[:3]],
-        )
-
-
-def _named_errors(evidence: Evidence) -> list[str]:
-    """Exceptions in the log that are no report of another process's death."""
-    events = evidence.log.all("python_error") if evidence.log else []
-    raised = [event for event in events if event.level not in ("DEBUG", "INFO", "WARNING")]
-    errors = [event.fields.get("error", event.message).strip() for event in raised]
-    return [error for error in errors if not _CONSEQUENCE.search(error)]
-
-
-def _first_exception(events: list[Event]) -> str:
-    for event in events:
-        for line in (*event.context, event.message, *event.after):
-            if _EXCEPTION.match(line.strip()) and not _CONSEQUENCE.search(line):
-                return line.strip()
-    return ""

@@ -1,4 +1,4 @@
-"""An engine that is alive and does nothing."""
+"""`hang_engine_stuck`: the engine is stuck: requests are held and no step is made."""
 
 from __future__ import annotations
 
@@ -16,14 +16,6 @@ MIN_STALL_LOG_LINES = 2
 COUNTS_AT_THE_END = frozenset({"sglang", "triton", "llamacpp", "kserve", "dynamo", "lmdeploy"})
 """Engines whose counters grow when a batch or a request ends: llama.cpp once a call of up to 2048 tokens."""
 MIN_STALL_SECONDS_AT_THE_END = 60.0
-_PROGRESS = (
-    "ready",
-    "compile_time",
-    "kv_tokens",
-    "kv_memory",
-    "weights_memory",
-    "graph_capture_started",
-)
 
 
 class EngineStuck(Cause):
@@ -55,22 +47,8 @@ class EngineStuck(Cause):
             else []
         )
         for serving in (evidence.serving, evidence.log_serving):
-            stall = serving.stall if serving else ()
-            seconds = sum(moment.seconds for moment in stall)
-            long_enough = seconds >= self._least_seconds(evidence, serving) and (
-                serving is None or serving.source == "metrics" or len(stall) >= MIN_STALL_LOG_LINES
-            )
-            if serving and stall and long_enough:
-                return self._stuck(
-                    evidence,
-                    serving.source,
-                    seconds,
-                    stall[-1].running or 0,
-                    stall[-1].waiting or 0,
-                    stall[0].start_seconds,
-                    stall[-1].end_seconds,
-                    said,
-                )
+            if serving and self._is_stuck(evidence, serving):
+                return self._stuck(evidence, serving, said)
         if said:
             return self._reported(evidence, said)
         silent = self._silent_end(evidence)
@@ -82,11 +60,18 @@ class EngineStuck(Cause):
             return self.not_evaluated()
         return self.ruled_out("steps or tokens were counted whenever requests were at hand")
 
+    def _is_stuck(self, evidence: Evidence, serving: Serving) -> bool:
+        """Its stall is too long for any step, and in a log more than one line shows it."""
+        stall = serving.stall
+        if not stall or sum(moment.seconds for moment in stall) < self._least_seconds(evidence, serving):
+            return False
+        return serving.source == "metrics" or len(stall) >= MIN_STALL_LOG_LINES
+
     @staticmethod
-    def _least_seconds(evidence: Evidence, serving: Serving | None) -> float:
+    def _least_seconds(evidence: Evidence, serving: Serving) -> float:
         """How long without progress is a hang: engines that count only at the end of a batch or a request need longer,
         and longer than their own rhythm."""
-        if evidence.engine not in COUNTS_AT_THE_END or serving is None or serving.source == "log":
+        if evidence.engine not in COUNTS_AT_THE_END or serving.source == "log":
             return MIN_STALL_SECONDS
         stall = serving.stall
         others = [m for m in serving.all_moments if m not in stall]
@@ -97,44 +82,44 @@ class EngineStuck(Cause):
     def _means_hang(event: Event, evidence: Evidence) -> bool:
         return not (evidence.log and evidence.log.served_after(event))
 
-    def _stuck(
-        self,
-        evidence: Evidence,
-        source: str,
-        seconds: float,
-        running: float,
-        waiting: float,
-        start: float,
-        end: float,
-        said: list[Event],
-    ) -> Judgement:
+    def _stuck(self, evidence: Evidence, serving: Serving, said: list[Event]) -> Judgement:
+        stall = serving.stall
+        seconds = sum(moment.seconds for moment in stall)
+        running, waiting = stall[-1].running or 0, stall[-1].waiting or 0
+        end = stall[-1].end_seconds
+        over = evidence.serving is not None and evidence.serving.all_moments[-1].end_seconds > end
+        ended = " It went on afterwards." if over else ""
+        return self.finding(
+            Severity.CRITICAL,
+            0.95 if serving.source == "metrics" else 0.88,
+            f"For {seconds:.0f} s, with {running:.0f} requests running and {waiting:.0f} waiting, the engine counted no step and no token while the server went on answering.{ended}",
+            [*self._stall_proof(evidence, serving), *(evidence.quote(event) for event in said[:2])],
+            self._fixes(),
+        )
+
+    @staticmethod
+    def _stall_proof(evidence: Evidence, serving: Serving) -> list[EvidenceItem]:
+        """Counters that stay flat and the requests that run meanwhile; of a log, the lines without tokens."""
         proof: list[EvidenceItem] = []
-        if source == "metrics" and evidence.metrics:
+        if serving.source == "metrics" and evidence.metrics:
+            window = (serving.stall[0].start_seconds, serving.stall[-1].end_seconds)
             names = evidence.metrics.raw_names
             proof += [
-                MetricEvidence(names.get(series, series), 0.0, "increase", (start, end), "flat")
+                MetricEvidence(names.get(series, series), 0.0, "increase", window, "flat")
                 for series in ("llm_engine_steps_total", "llm_generation_tokens_total")
                 if evidence.metrics.timeline.has(series)
             ]
             proof.append(
                 MetricEvidence(
                     names.get("llm_requests_running", "llm_requests_running"),
-                    running,
+                    serving.stall[-1].running or 0,
                     "requests",
-                    (start, end),
+                    window,
                 )
             )
         elif evidence.log:
             proof += [evidence.quote(line.event) for line in evidence.log.statistics if line.makes_no_tokens][:3]
-        over = evidence.serving is not None and evidence.serving.all_moments[-1].end_seconds > end
-        ended = " It went on afterwards." if over else ""
-        return self.finding(
-            Severity.CRITICAL,
-            0.95 if source == "metrics" else 0.88,
-            f"For {seconds:.0f} s, with {running:.0f} requests running and {waiting:.0f} waiting, the engine counted no step and no token while the server went on answering.{ended}",
-            [*proof, *(evidence.quote(event) for event in said[:2])],
-            self._fixes(),
-        )
+        return proof
 
     def _silent_end(self, evidence: Evidence) -> Judgement | None:
         """Tokens stop under load while connections pile up.
@@ -188,65 +173,3 @@ class EngineStuck(Cause):
                 "/health answers while the engine is stuck",
             ),
         ]
-
-
-class ShmBroadcast(Cause):
-    """The engine waits on a worker that never answers."""
-
-    id = "hang_shm_broadcast"
-    family = "hang"
-    title = "The engine waits for a worker that does not answer"
-    needs = ("log: engine output",)
-    consequences = frozenset(
-        {"hang_engine_stuck", "crash_unrecognised_exception", "ttft_queueing", "thr_insufficient_load"}
-    )
-
-    def judge(self, evidence: Evidence) -> Judgement:
-        """The notice also comes once in a slow compilation: what counts is that nothing follows it."""
-        log = evidence.log
-        if log is None:
-            return self.not_evaluated()
-        events = log.all("shm_broadcast_wait")
-        if not events:
-            return (
-                self.ruled_out("no worker kept the engine waiting")
-                if log.begins_at_start
-                else self.not_evaluated("log: from the engine's start")
-            )
-        last = events[-1]
-        progress = any(log.came_after(last, name) for name in _PROGRESS) or any(
-            line.event.file == last.file and line.event.offset > last.offset and not line.makes_no_tokens
-            for line in log.statistics
-        )
-        number = log.count("shm_broadcast_wait")
-        if progress:
-            return self.ruled_out(f"the notice came {number} times and the engine went on after it")
-        waited = sum(event.number("seconds") or 60 for event in events)
-        return self.finding(
-            Severity.CRITICAL if number > 1 else Severity.WARNING,
-            0.93 if number > 1 else 0.75,
-            f"The notice that no broadcast block is free came {number} times (about {waited:.0f} s) and nothing followed: a worker is stuck or gone."
-            if number > 1
-            else "The engine waits for a worker, and the log ends there. Once alone it may still be a slow compilation.",
-            [evidence.quote(events[0]), *([evidence.quote(last)] if number > 1 else [])],
-            [
-                Fix(
-                    "stuck worker",
-                    None,
-                    "py-spy dump --pid PID of every worker",
-                    "the one that is not in the broadcast is the cause",
-                ),
-                Fix(
-                    "NCCL_P2P_DISABLE",
-                    None,
-                    "1",
-                    "where peer-to-peer between the GPUs is broken (IOMMU, virtual machines)",
-                ),
-                Fix(
-                    "--disable-custom-all-reduce",
-                    evidence.settings.get("disable_custom_all_reduce"),
-                    True,
-                    "rules out vLLM's own all-reduce",
-                ),
-            ],
-        )

@@ -1,0 +1,1 @@
+"""An engine that is alive and does nothing: one module a cause."""

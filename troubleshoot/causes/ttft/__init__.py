@@ -1,0 +1,1 @@
+"""A first token that comes late: one module a cause."""
