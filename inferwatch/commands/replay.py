@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from queue import SimpleQueue
 
 import click
 
@@ -80,7 +81,7 @@ def command(*, recording: str, host: str, port: int, speed: float, start: Start,
         server = ReplayServer(load(recording), host=host, port=port, speed=speed, start=start)
     except RecordingError as error:
         raise click.UsageError(str(error)) from error
-    with _stop_on_signals() as stop, ExitStack() as running:
+    with stop_on_signals() as stop, ExitStack() as running:
         try:
             running.enter_context(server)
         except OSError as error:
@@ -96,12 +97,25 @@ def _why_unbound(error: OSError, host: str, port: int) -> str:
 
 
 @contextmanager
-def _stop_on_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set, so that the server closes instead of dying."""
+def stop_on_signals() -> Iterator[threading.Event]:
+    """An event that is set soon after SIGINT or SIGTERM, so that the server closes instead of dying.
+
+    A handler runs on the main thread wherever that stands, also inside `Event.wait` with the event's lock held,
+    where `Event.set` would wait for ever. So it only puts the signal into a queue, whose `put` is reentrant.
+    """
     stop = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    arrived: SimpleQueue[int] = SimpleQueue()
+
+    def pass_on() -> None:
+        arrived.get()
+        stop.set()
+
+    threading.Thread(target=pass_on, name="signals", daemon=True).start()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda received, _: arrived.put(received)) for number in numbers}
     try:
         yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        arrived.put(0)

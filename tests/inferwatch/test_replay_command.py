@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from inferwatch.commands.replay import stop_on_signals
 from recordings.reader import bundled, load, read_log
 
 
@@ -48,6 +49,14 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals) -> None:
         process.send_signal(number)
         output, errors = process.communicate(timeout=30)
     assert (process.returncode, output, errors) == (0, b"", b"")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_arrives_while_the_event_is_locked_is_no_deadlock(number: signal.Signals) -> None:
+    with stop_on_signals() as stop:
+        with stop._cond:  # type: ignore[attr-defined]
+            signal.raise_signal(number)
+        assert stop.wait(30)
 
 
 def test_it_serves_on_the_address_that_it_prints() -> None:
