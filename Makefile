@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test lint types unit bench format clean
+.PHONY: demo test lint types unit bench generate format clean
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Python 3.11 or newer is needed; set PYTHON=...'; exit 1; }
@@ -29,6 +29,9 @@ unit: $(STAMP)
 
 bench: $(STAMP)  ## ratios against a plain loop and grep
 	$(BIN)/python benchmarks/logs.py
+
+generate: $(STAMP)  ## after a change of the signatures: the table of their literals
+	$(BIN)/python -m troubleshoot.logs.literal_table_writer
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -5,20 +5,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
-from troubleshoot.evidence import Evidence
 from troubleshoot.findings import InputSummary
-from troubleshoot.logs.events import Event, events_of, merge, without_strangers
-from troubleshoot.logs.facts import LogFacts
 from troubleshoot.logs.matcher import Matcher
-from troubleshoot.logs.scan import ScanResult, scan
+from troubleshoot.logs.scan import scan
 from troubleshoot.logs.signatures import SIGNATURES
 from troubleshoot.sources.address import looks_like_url
 from troubleshoot.sources.errors import InputError
 from troubleshoot.sources.files import open_bytes
 
 if TYPE_CHECKING:
+    from troubleshoot.evidence import Evidence
+    from troubleshoot.logs.events import Event
+    from troubleshoot.logs.facts import LogFacts
+    from troubleshoot.logs.scan import ByteSource, ScanResult
     from troubleshoot.metrics.load import Body, MetricsData
 
 Report = Callable[[str, int, int | None], None]
@@ -58,6 +61,8 @@ def collect(request: Request, report: Report = _silent) -> Collected:
     parts = _read_logs(request, report, result)
     log = _facts(parts) if parts else None
     if log is not None or metrics is not None:
+        from troubleshoot.evidence import Evidence
+
         result.evidence = Evidence(log, metrics, request.symptom, request.engine)
     return result
 
@@ -69,8 +74,8 @@ def _read_logs(request: Request, report: Report, result: Collected) -> list[Scan
         try:
             with open_bytes(spec) as source:
                 matcher = matcher or Matcher(SIGNATURES)
-                total = source.size_bytes
-                found = scan(source, SIGNATURES, matcher, lambda done, n=source.name, t=total: report(n, done, t))  # type: ignore[misc]
+                told = partial(_told, report, source)
+                found = scan(source, SIGNATURES, matcher, told, meanwhile=_load_judges)
                 note = source.note
         except InputError as error:
             _not_read(result, error, "log")
@@ -84,12 +89,24 @@ def _read_logs(request: Request, report: Report, result: Collected) -> list[Scan
     return parts
 
 
+def _told(report: Report, source: ByteSource, done: int) -> None:
+    report(source.name, done, source.size_bytes)
+
+
+def _load_judges() -> None:
+    """Import what comes after the reading: a third of the program's modules."""
+    import_module("troubleshoot.diagnosis")
+
+
 def _not_read(result: Collected, error: InputError, kind: Literal["log", "metrics"]) -> None:
     result.problems.append(str(error))
     result.inputs.append(InputSummary(error.name, kind, note=f"not read: {error.problem}"))
 
 
 def _facts(parts: Sequence[ScanResult]) -> LogFacts:
+    from troubleshoot.logs.events import events_of, merge, without_strangers
+    from troubleshoot.logs.facts import LogFacts
+
     counts: dict[str, int] = {}
     for part in parts:
         for name, number in part.counts.items():

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from troubleshoot.logs.statistics import HARDLY_ANY_TOKENS, LogStats
-from troubleshoot.metrics.timeline import Timeline, Window
+from troubleshoot.logs.statistics import HARDLY_ANY_TOKENS
+
+if TYPE_CHECKING:
+    from troubleshoot.logs.statistics import LogStats
+    from troubleshoot.metrics.timeline import Timeline, Window
 
 _LOG_INTERVAL_SECONDS = 10.0
 

@@ -14,6 +14,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 
 from catalog.flags.others import OTHER_ENGINES
@@ -47,9 +48,8 @@ def flag_table(engine: str) -> FlagTable:
     if engine not in _READ_FROM_SOURCE:
         raise KeyError(engine)
     import json
-    from importlib.resources import files
 
-    raw = json.loads(files("catalog.flags").joinpath(f"{engine}.json").read_text(encoding="utf-8"))
+    raw = json.loads(Path(__file__).with_name(f"{engine}.json").read_text(encoding="utf-8"))
     return FlagTable(
         releases_read=tuple(raw["releases_read"]),
         flags=_ranges(raw["flags"]),
@@ -85,10 +85,10 @@ def flag_exists(engine: str, flag: str, version: str) -> bool | None:
         return True if normalised(flag) in OTHER_ENGINES[engine].flags else None
     if engine not in _READ_FROM_SOURCE:
         return None
-    table = flag_table(engine)
     wanted = parse_version(version)
     if wanted is None:
         return None
+    table = flag_table(engine)
     read = [release for text in table.releases_read if (release := parse_version(text)) is not None]
     before, after = bisect_right(read, wanted) - 1, bisect_left(read, wanted)
     if before < 0 or after == len(read):
@@ -104,6 +104,7 @@ def normalised(flag: str) -> str:
     return name.replace("_", "-") if name.startswith("--") else name
 
 
+@cache
 def parse_version(text: str) -> Version | None:
     """The numbers of a release: "0.10.2rc1+cu128" is (0, 10, 2, 0); the last number counts post releases."""
     match = _RELEASE.match(text.strip())

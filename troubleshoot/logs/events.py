@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from troubleshoot.logs.grammar import Line, parse_line
-from troubleshoot.logs.scan import Located, ScanResult
-from troubleshoot.logs.signature import Signature
+
+if TYPE_CHECKING:
+    from troubleshoot.logs.scan import Located, ScanResult
+    from troubleshoot.logs.signature import Signature
 
 _JOINED_LINES = 4
 """A message that people or terminals wrapped spans no more lines than this."""
@@ -19,7 +22,7 @@ _JOINED_LINES = 4
 _YEAR_SECONDS = 366 * 86400.0  # as `grammar` counts days: of a leap year
 _MOST_OF_A_YEAR_SECONDS = 300 * 86400.0
 # Anybody can write anything into a prompt; V0 logs prompts by default.
-_QUOTES_A_REQUEST = re.compile(r"(?:Received request |Generated response |Added request |Receive: obj=|Finish: obj=)")
+_QUOTES_A_REQUEST = ("Received request ", "Generated response ", "Added request ", "Receive: obj=", "Finish: obj=")
 _ABOUT_REQUESTS = frozenset({"request_logging", "debug_logging"})
 _ENGINE_LINES = (
     "engine_start",
@@ -40,13 +43,13 @@ _FROM_ANYWHERE = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Event:
     """One line that matched a signature.
 
-    `message` is the line without transport and logger prefixes, `text` with the logger's. `context` holds the
-    messages of the lines before it that the same process wrote (a traceback, for an exception). `time_seconds` has an
-    arbitrary origin: only differences within one file mean anything.
+    `message` is the line without transport and logger prefixes, `text` with the logger's. `time_seconds` has an
+    arbitrary origin: only differences within one file mean anything. `raw_context` and `raw_after` are the lines
+    around it as they stand in the log: few causes read them, so they are parsed on demand.
     """
 
     signature: str
@@ -60,9 +63,19 @@ class Event:
     where: str = ""
     time_seconds: float | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
-    context: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
     container: str = ""
+    raw_context: bytes = field(default=b"", repr=False)
+    raw_after: bytes = field(default=b"", repr=False)
+
+    @cached_property
+    def context(self) -> tuple[str, ...]:
+        """Messages of the lines before it that the same process wrote (a traceback, for an exception)."""
+        return tuple(_same_process(self.raw_context, self.process, self.container))
+
+    @cached_property
+    def after(self) -> tuple[str, ...]:
+        """Messages of the lines after it that the same process wrote."""
+        return tuple(_same_process(self.raw_after, self.process, self.container))
 
     def number(self, name: str) -> float | None:
         """The field as a number (thousands separators removed); None where it is absent or no number."""
@@ -77,43 +90,29 @@ class Event:
 
 def events_of(scan: ScanResult, signatures: Mapping[str, Signature]) -> dict[str, tuple[Event, ...]]:
     """Every kept hit as an event, by signature, in file order."""
-    events = {
-        identity: tuple(
-            event
+    lines = {
+        identity: [
+            (located, line)
             for located in found
-            for event in [_event(scan.name, located, signatures[identity])]
-            if identity in _ABOUT_REQUESTS or not _QUOTES_A_REQUEST.match(event.message)
-        )
+            for line in [parse_line(located.hit.raw)]
+            if identity in _ABOUT_REQUESTS or not line.message.startswith(_QUOTES_A_REQUEST)
+        ]
         for identity, found in scan.located.items()
     }
-    return _over_new_year(events)
-
-
-def _over_new_year(events: dict[str, tuple[Event, ...]]) -> dict[str, tuple[Event, ...]]:
-    """vLLM's stamps carry no year: where the time falls back by most of one, a new year has begun."""
-    timed = sorted(
-        (event for found in events.values() for event in found if event.time_seconds is not None),
-        key=lambda e: e.offset,
-    )
-    turn = next(
-        (
-            after.offset
-            for before, after in pairwise(timed)
-            if (before.time_seconds or 0.0) - (after.time_seconds or 0.0) > _MOST_OF_A_YEAR_SECONDS
-        ),
-        None,
-    )
-    if turn is None:
-        return events
+    new_year = _new_year(located_line for found in lines.values() for located_line in found)
     return {
-        identity: tuple(
-            replace(event, time_seconds=event.time_seconds + _YEAR_SECONDS)
-            if event.time_seconds is not None and event.offset >= turn
-            else event
-            for event in found
-        )
-        for identity, found in events.items()
+        identity: tuple(_event(scan.name, located, line, signatures[identity], new_year) for located, line in found)
+        for identity, found in lines.items()
     }
+
+
+def _new_year(lines: Iterable[tuple[Located, Line]]) -> int | None:
+    """Where a new year begins: vLLM's stamps carry none, so the time falls back by most of one."""
+    timed = sorted((located.offset, line.time_seconds) for located, line in lines if line.time_seconds is not None)
+    for (_, before), (offset, after) in pairwise(timed):
+        if before - after > _MOST_OF_A_YEAR_SECONDS:
+            return offset
+    return None
 
 
 def without_strangers(events: Mapping[str, Sequence[Event]]) -> dict[str, tuple[Event, ...]]:
@@ -130,28 +129,37 @@ def without_strangers(events: Mapping[str, Sequence[Event]]) -> dict[str, tuple[
     }
 
 
-def _event(file: str, located: Located, signature: Signature) -> Event:
-    hit = located.hit
-    line = parse_line(hit.raw)
-    joined = _joined(line, hit.follow)
-    fields = _fields(signature, line.message, joined)
-    message = line.message if fields == _fields(signature, line.message, line.message) else joined
+def _event(file: str, located: Located, line: Line, signature: Signature, new_year: int | None) -> Event:
+    hit, seconds = located.hit, line.time_seconds
+    if seconds is not None and new_year is not None and located.offset >= new_year:
+        seconds += _YEAR_SECONDS
+    message, fields = _read(signature, line, hit.follow) if signature.fields else (line.message, {})
     return Event(
         signature=hit.signature,
         file=file,
         line=located.line,
         offset=located.offset,
-        message=message if signature.follow and message else line.message,
+        message=message,
         text=line.text,
         level=line.level,
         process=line.process,
         where=line.where,
-        time_seconds=line.time_seconds,
+        time_seconds=seconds,
         fields=fields,
-        context=tuple(_same_process(hit.context, line)) if hit.context else (),
-        after=tuple(_same_process(hit.follow, line)) if hit.follow else (),
         container=line.container,
+        raw_context=hit.context,
+        raw_after=hit.follow,
     )
+
+
+def _read(signature: Signature, line: Line, follow: bytes) -> tuple[str, dict[str, str]]:
+    """The message and its fields; with the lines after it where only these complete the fields."""
+    fields = _fields(signature, line.message)
+    if not follow:
+        return line.message, fields
+    joined = _joined(line, follow)
+    of_joined = _fields(signature, joined)
+    return (joined, of_joined) if len(of_joined) > len(fields) else (line.message, fields)
 
 
 def _joined(line: Line, follow: bytes) -> str:
@@ -164,17 +172,11 @@ def _joined(line: Line, follow: bytes) -> str:
     return " ".join(parts)
 
 
-def _fields(signature: Signature, message: str, joined: str) -> dict[str, str]:
-    if not signature.fields:
-        return {}
-    best: dict[str, str] = {}
-    for text in (message, joined):
-        found: dict[str, str] = {}
-        for expression in signature.fields:
-            found = {**_named(_compiled(expression), text), **found}
-        if len(found) > len(best):
-            best = found
-    return best
+def _fields(signature: Signature, text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for expression in signature.fields:
+        found = {**_named(_compiled(expression), text), **found}
+    return found
 
 
 def _named(expression: re.Pattern[str], text: str) -> dict[str, str]:
@@ -184,17 +186,17 @@ def _named(expression: re.Pattern[str], text: str) -> dict[str, str]:
     return max(groups, key=len, default={})
 
 
-@lru_cache(maxsize=512)
+@cache
 def _compiled(expression: str) -> re.Pattern[str]:
     return re.compile(expression)
 
 
-def _same_process(context: bytes, own: Line) -> Iterable[str]:
-    for raw in context.split(b"\n"):
+def _same_process(lines: bytes, process: str, container: str) -> Iterable[str]:
+    for raw in lines.split(b"\n"):
         if not raw.strip():
             continue
         line = parse_line(raw)
-        if line.process == own.process and line.container == own.container:
+        if line.process == process and line.container == container:
             yield line.message
 
 

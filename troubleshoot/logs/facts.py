@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
 
-from troubleshoot.logs.events import Event
 from troubleshoot.logs.settings import Settings, read_settings
 from troubleshoot.logs.statistics import LogStats, read_statistics
 
+if TYPE_CHECKING:
+    from troubleshoot.logs.events import Event
+
 _ENGINES = ("vllm", "sglang", "tgi", "triton", "tensorrt_llm", "llamacpp")
 _GIB_PER_GB = 1e9 / 2**30
+_PLACE = attrgetter("file", "offset")
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryFacts:
+class MemoryFacts(NamedTuple):
     """Memory figures that the engine printed, in GiB and tokens; None where it did not."""
 
     weights_gib: float | None = None
@@ -39,7 +43,7 @@ class LogFacts:
     def all(self, *signatures: str) -> list[Event]:
         """Kept events of the signatures, in file order."""
         found = [event for signature in signatures for event in self.events.get(signature, ())]
-        return sorted(found, key=lambda event: (event.file, event.offset))
+        return sorted(found, key=_PLACE)
 
     def first(self, *signatures: str) -> Event | None:
         """The earliest kept event of the signatures."""

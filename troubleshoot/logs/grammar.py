@@ -7,9 +7,8 @@ llama.cpp, uvicorn. Unknown forms come through unchanged.
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _TRANSPORT = re.compile(
@@ -51,8 +50,7 @@ _LONGEST_NESTED_CHARACTERS = 1 << 16
 _CUMULATIVE_DAYS = (0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line understood. `container` is the pod, compose service or systemd unit that its carrier names, "" for none.
 
     `time_seconds` has an arbitrary origin: only differences within a file mean anything."""
@@ -84,9 +82,9 @@ def parse_line(raw: bytes) -> Line:
     if text.startswith("{"):
         unwrapped = _from_json(text)
         if unwrapped is not None:
-            return replace(unwrapped, container=container) if container else unwrapped
+            return unwrapped._replace(container=container) if container else unwrapped
     parsed = _parse_logger(text, transport_time)
-    return replace(parsed, container=container) if container else parsed
+    return parsed._replace(container=container) if container else parsed
 
 
 def _parse_logger(text: str, transport_time: float | None) -> Line:
@@ -136,6 +134,8 @@ def _parse_logger(text: str, transport_time: float | None) -> Line:
 
 
 def _from_json(text: str) -> Line | None:
+    import json
+
     try:
         record = json.loads(text)
     except (ValueError, RecursionError):

@@ -8,36 +8,43 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from re import _constants as sre  # type: ignore[attr-defined]
 from re import _parser as sre_parser  # type: ignore[attr-defined]
 from typing import Any
-
-from troubleshoot.logs.common_words import COMMON_WORDS
 
 _MOST_LITERALS = 24
 _SHORTEST = 3
 _GOOD_SCORE = 6.5
 _NOTHING = frozenset({""})
 
-_WORD = re.compile(r"[a-z0-9_]+")
 _PLAIN = re.compile(r"(?:[^\\.^$*+?{}\[\]|()]|\\[^\w\s])+")
-_FLAGS = re.compile(r"\(\?[aiLmsux-]")
 _ESCAPE = re.compile(r"\\(.)")
-_TOKEN = re.compile(
-    r"""(?P<group>\[\^?\]?(?:\\.|[^\]\\])*\]             # a set
-    | \((?:\\.|[^()\\\[]|\[\^?\]?(?:\\.|[^\]\\])*\])*\))  # a group without groups in it
-    | (?P<repeat>[*+?]|\{\d*,?\d*\})
-    | (?P<text>(?:[^\\.^$*+?{}\[\]|()]|\\[^\w\s])+)
-    | (?P<other>\\.|[.^$])""",
-    re.VERBOSE,
-)
+
+
+@cache
+def _word() -> re.Pattern[str]:
+    return re.compile(r"[a-z0-9_]+")
+
+
+@cache
+def _token() -> re.Pattern[str]:
+    return re.compile(
+        r"""(?P<group>\[\^?\]?(?:\\.|[^\]\\])*\]             # a set
+        | \((?:\\.|[^()\\\[]|\[\^?\]?(?:\\.|[^\]\\])*\])*\))  # a group without groups in it
+        | (?P<repeat>[*+?]|\{\d*,?\d*\})
+        | (?P<text>(?:[^\\.^$*+?{}\[\]|()]|\\[^\w\s])+)
+        | (?P<other>\\.|[.^$])""",
+        re.VERBOSE,
+    )
 
 
 def alternatives(expression: str) -> list[str]:
     """The branches of an expression's outermost `|`."""
     if "|" not in expression:
         return [expression]
+    if not any(character in expression for character in "\\[("):
+        return expression.split("|")
     branches, depth, begin, index = [], 0, 0, 0
     in_set = False
     while index < len(expression):
@@ -70,7 +77,7 @@ def required_literals(expression: str) -> frozenset[str]:
     Raises ValueError where the expression has no fixed text of at least three characters (it would have to look at
     every line), and where it sets flags: a signature says for itself whether case matters.
     """
-    if _FLAGS.search(expression):
+    if re.search(r"\(\?[aiLmsux-]", expression):
         raise ValueError(f"flags in {expression!r}")
     best = _best_run(expression) or _best(list(sre_parser.parse(expression)))
     if best is None or min(len(text) for text in best) < _SHORTEST:
@@ -86,7 +93,9 @@ def compile_bytes(expression: str, *, caseless: bool = False) -> re.Pattern[byte
 @lru_cache(maxsize=4096)
 def _rarity(text: str) -> float:
     """How well a text selects lines: its characters, those outside rare words (numbers, common words) at a quarter."""
-    rare = sum(len(word) for word in _WORD.findall(text.lower()) if word not in COMMON_WORDS and not word.isdigit())
+    from troubleshoot.logs.common_words import COMMON_WORDS
+
+    rare = sum(len(word) for word in _word().findall(text.lower()) if word not in COMMON_WORDS and not word.isdigit())
     return min(rare + (len(text) - rare) / 4, 20.0)
 
 
@@ -101,7 +110,7 @@ def _best_run(expression: str) -> frozenset[str] | None:
     """
     runs, text, position = [""], "", 0
     while position < len(expression):
-        token = _TOKEN.match(expression, position)
+        token = _token().match(expression, position)
         if token is None:
             return None
         position = token.end()

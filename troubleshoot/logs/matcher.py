@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import hyperscan
 
+from troubleshoot.logs.compiled import compiled
+from troubleshoot.logs.literal_table import LITERALS
 from troubleshoot.logs.literals import alternatives, compile_bytes, plain_text, required_literals
 from troubleshoot.logs.signature import Keep, Signature
 from troubleshoot.logs.window import CUT_BYTES, Window
@@ -55,7 +57,7 @@ class Matcher:
         self._wordings: dict[int, Sequence[_Wording]] = {}
 
     def scanner(self, *, sampled: Set[Keep] = frozenset(), without: Set[str] = frozenset()) -> Scanner:
-        """A scanner: for one thread, as it has scratch memory of its own. Takes about 15 ms to compile.
+        """A scanner: for one thread, as it has scratch memory of its own. Takes about 15 ms where `compiled` has to.
 
         Of a literal whose signatures are all of a `sampled` kind, only the first place in a window is looked at.
         Signatures in `without` may go unreported.
@@ -74,10 +76,7 @@ class Matcher:
                 (hyperscan.HS_FLAG_CASELESS if literal.is_caseless else 0)
                 | (hyperscan.HS_FLAG_SINGLEMATCH if once else 0)
             )
-        database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-        database.compile(expressions=expressions, ids=ids, elements=len(ids), flags=flags, literal=True)
-        database.scratch = hyperscan.Scratch(database)
-        return Scanner(self, database, max(map(len, expressions)))
+        return Scanner(self, compiled(expressions, ids, flags), max(map(len, expressions)))
 
     def wordings(self, literal: int) -> Sequence[_Wording]:
         """What a literal may be part of."""
@@ -101,7 +100,7 @@ def _literals_of(find: str, *, caseless: bool) -> Iterator[_Literal]:
     if text is not None:
         yield _Literal(text, caseless, is_exact=True)
         return
-    for literal in required_literals(find):
+    for literal in LITERALS.get(find) or required_literals(find):
         yield _Literal(literal, caseless, is_exact=False)
 
 
@@ -174,16 +173,17 @@ def _confirm(
     pieces: Pieces,
 ) -> None:
     """Add the pieces in which the expression stands at one of the places."""
-    places = zip(begins, ends, strict=True)
     if expression is None or (
         len(ends) > FLOOD
         and all(_stands(window, expression, begins[index], ends[index]) for index in _spread(len(ends), FLOOD))
     ):
-        for begin, end in places:
-            if pieces.setdefault(begin, end) > end:
-                pieces[begin] = end
+        # Backwards, so that of several places in a piece the first stays.
+        first = dict(zip(reversed(begins), reversed(ends), strict=True))
+        if pieces:
+            first.update((begin, end) for begin, end in pieces.items() if end < first.get(begin, end + 1))
+        pieces.update(first)
         return
-    for begin, end in places:
+    for begin, end in zip(begins, ends, strict=True):
         known = pieces.get(begin)
         if (known is None or known > end) and _stands(window, expression, begin, end):
             pieces[begin] = end

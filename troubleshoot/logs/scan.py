@@ -102,11 +102,15 @@ def scan(
     matcher: Matcher,
     progress: Progress | None = None,
     plan: Plan | None = None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> ScanResult:
-    """Read `source` to its end. Ctrl-C ends the reading: the result then holds what was read, and says so."""
+    """Read `source` to its end. Ctrl-C ends the reading: the result then holds what was read, and says so.
+
+    `meanwhile` is called while other processes search a large file, where there are such.
+    """
     interruption = Interruption()
     with interruption.watched():
-        reading = _Reading(signatures, matcher, progress or _silent, interruption, plan or Plan())
+        reading = _Reading(signatures, matcher, progress or _silent, interruption, plan or Plan(), meanwhile)
         read = reading.file(source) if _is_striped(source, reading.plan) else reading.stream(source)
     return read.result(source.name, interrupted=interruption.requested)
 
@@ -180,6 +184,7 @@ class _Reading(NamedTuple):
     progress: Progress
     interruption: Interruption
     plan: Plan
+    meanwhile: Callable[[], None] | None
 
     def stream(self, source: ByteSource) -> _Read:
         """Read from the beginning to the end, in this process."""
@@ -242,8 +247,10 @@ class _Reading(NamedTuple):
                     search.run(index, scanner, part)
                 return part.state()
 
-            for _ in range(usable_workers(self.plan.workers) - 1):
+            for _ in range(number := usable_workers(self.plan.workers) - 1):
                 workers.fork(child)
+            if number and self.meanwhile:
+                self.meanwhile()
             for index in workers.tasks():
                 search.run(index, scanner, part)
                 self.progress((index + 1) * search.stripe_bytes)

@@ -6,21 +6,23 @@ configuration; SGLang prints `server_args=ServerArgs(...)`; launch scripts and s
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
-from troubleshoot.findings import SettingValue
 from troubleshoot.redact import is_secret_name
 
+if TYPE_CHECKING:
+    from troubleshoot.findings import SettingValue
+
 _PAIR = re.compile(r"(?P<key>\b[a-z][a-z0-9_]{2,60})=(?P<value>'[^']*'|\"[^\"]*\"|\[[^\]]*\]|\{[^}]*\}|[^,()\s]+)")
-_FLAG = re.compile(
+_FLAG = (
     r"(?:^|[\s'\"\[,])--(?P<key>[a-zA-Z][\w.-]{1,60})"
     r"(?:[= ]+(?P<value>'[^']*'|\"[^\"]*\"|\{[^}]*\}|-\d+|[^\s\\'\",-][^\s\\'\",]*)"  # --key value
     r"|(?:'|\"),\s*(?:'|\")(?P<listed>[^'\"-][^'\"]*)|)"  # '--key', 'value'
 )
-_ENV = re.compile(r"\b(?P<key>[A-Z][A-Z0-9_]{3,40})=(?P<value>[^\s;'\"]+)")
+_ENV = r"\b(?P<key>[A-Z][A-Z0-9_]{3,40})=(?P<value>[^\s;'\"]+)"
 _ENV_NAMES = {
     "MAX_MODEL_LEN": "max_model_len",
     "MAX_NUM_SEQS": "max_num_seqs",
@@ -61,12 +63,14 @@ _CONFIG_KEYS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+_NONE: Mapping[str, SettingValue] = MappingProxyType({})
+
+
+class Settings(NamedTuple):
     """`given`: what the operator asked for; `effective`: what the engine says it runs with. Keys are snake_case."""
 
-    given: Mapping[str, SettingValue] = field(default_factory=dict)
-    effective: Mapping[str, SettingValue] = field(default_factory=dict)
+    given: Mapping[str, SettingValue] = _NONE
+    effective: Mapping[str, SettingValue] = _NONE
 
     def get(self, key: str) -> SettingValue:
         """The value in force, as far as the log tells; None where it does not."""
@@ -91,15 +95,20 @@ def read_settings(args: Iterable[str], configs: Iterable[str], commands: Iterabl
     """Settings from messages: later ones win. Secrets are left out."""
     given: dict[str, SettingValue] = {}
     effective: dict[str, SettingValue] = {}
-    for text in commands:
+    for text in _latest(commands):
         given.update(_from_command(text))
-    for text in args:
+    for text in _latest(args):
         given.update(_from_args(text))
-    for text in configs:
+    for text in _latest(configs):
         effective.update({_ALIASES.get(k, k): v for k, v in _pairs(text) if k in _CONFIG_KEYS})
     if effective.get("chunked_prefill_enabled") is not None:
         effective["enable_chunked_prefill"] = effective.pop("chunked_prefill_enabled")
     return Settings(_clean(given), _clean(effective))
+
+
+def _latest(texts: Iterable[str]) -> Iterable[str]:
+    """Of equal texts the last only: an engine that starts again and again says the same each time."""
+    return reversed(dict.fromkeys(reversed([*texts])))
 
 
 def _clean(values: Mapping[str, SettingValue]) -> dict[str, SettingValue]:
@@ -109,6 +118,8 @@ def _clean(values: Mapping[str, SettingValue]) -> dict[str, SettingValue]:
 def _from_args(text: str) -> dict[str, SettingValue]:
     brace = text.find("{")
     if "non-default args" in text and brace >= 0:
+        import ast
+
         try:
             tree = ast.literal_eval(text[brace : text.rindex("}") + 1])
         except (ValueError, SyntaxError, RecursionError, MemoryError):
@@ -121,14 +132,14 @@ def _from_args(text: str) -> dict[str, SettingValue]:
 
 def _from_command(text: str) -> dict[str, SettingValue]:
     found: dict[str, SettingValue] = {}
-    for match in _FLAG.finditer(text):
+    for match in re.finditer(_FLAG, text):
         key = _key(match.group("key").replace("-", "_").replace(".", "_"))
         value = match.group("value") or match.group("listed")
         if key.startswith("no_") and value is None:
             found[key[3:]] = False
         else:
             found[key] = True if value is None else _typed(value)
-    for match in _ENV.finditer(text):
+    for match in re.finditer(_ENV, text):
         if match.group("key") in _ENV_NAMES:
             found[_ENV_NAMES[match.group("key")]] = _typed(match.group("value"))
     return found

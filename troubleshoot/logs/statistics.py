@@ -8,36 +8,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
-from troubleshoot.logs.events import Event
+if TYPE_CHECKING:
+    from troubleshoot.logs.events import Event
 
 _VLLM = {
-    "running": re.compile(r"Running:\s*(\d+)"),
-    "waiting": re.compile(r"(?:Waiting|Pending):\s*(\d+)"),
-    "deferred": re.compile(r"Deferred:\s*(\d+)"),
-    "swapped": re.compile(r"Swapped:\s*(\d+)"),
-    "kv": re.compile(r"(?:GPU|CPU|[A-Z]{2,4})? ?KV cache usage:\s*([\d.]+)\s*%"),
-    "prompt": re.compile(r"Avg prompt throughput:\s*([\d.]+)"),
-    "generation": re.compile(r"Avg generation throughput:\s*([\d.]+)"),
-    "hits": re.compile(r"Prefix cache hit rate:\s*(?:GPU:\s*)?([\d.]+)\s*%"),
+    "running": r"Running:\s*(\d+)",
+    "waiting": r"(?:Waiting|Pending):\s*(\d+)",
+    "deferred": r"Deferred:\s*(\d+)",
+    "swapped": r"Swapped:\s*(\d+)",
+    "kv": r"(?:GPU|CPU|[A-Z]{2,4})? ?KV cache usage:\s*([\d.]+)\s*%",
+    "prompt": r"Avg prompt throughput:\s*([\d.]+)",
+    "generation": r"Avg generation throughput:\s*([\d.]+)",
+    "hits": r"Prefix cache hit rate:\s*(?:GPU:\s*)?([\d.]+)\s*%",
 }
 _SGLANG = {
-    "running": re.compile(r"#running-req:\s*(\d+)"),
-    "waiting": re.compile(r"#queue-req:\s*(\d+)"),
-    "kv": re.compile(r"token usage:\s*([\d.]+)"),
-    "generation": re.compile(r"gen throughput \(token/s\):\s*([\d.]+)"),
-    "tokens": re.compile(r"#token:\s*(\d+)"),
-    "new": re.compile(r"#new-token:\s*(\d+)"),
-    "cached": re.compile(r"#cached-token:\s*(\d+)"),
+    "running": r"#running-req:\s*(\d+)",
+    "waiting": r"#queue-req:\s*(\d+)",
+    "kv": r"token usage:\s*([\d.]+)",
+    "generation": r"gen throughput \(token/s\):\s*([\d.]+)",
+    "tokens": r"#token:\s*(\d+)",
+    "new": r"#new-token:\s*(\d+)",
+    "cached": r"#cached-token:\s*(\d+)",
 }
 HARDLY_ANY_TOKENS = 0.2
 """Tokens per second and running sequence: a hundredth of what the slowest useful server does."""
-_ENGINE_INDEX = re.compile(r"Engine (\d{3}):")
+_ENGINE_INDEX = r"Engine (\d{3}):"
 
 
-@dataclass(frozen=True, slots=True)
-class LogStats:
+class LogStats(NamedTuple):
     """One statistics line. Rates in tokens per second; ratios 0..1; None where the line does not say."""
 
     event: Event
@@ -79,10 +80,10 @@ def read_statistics(vllm: Iterable[Event], sglang: Iterable[Event]) -> tuple[Log
 
 
 def _vllm(event: Event) -> LogStats | None:
-    values = {name: _first(expression, event.message) for name, expression in _VLLM.items()}
+    values = {name: _first(expression, event.message) for name, expression in _compiled("vllm")}
     if values["running"] is None:
         return None
-    rank = _ENGINE_INDEX.search(event.message)
+    rank = re.search(_ENGINE_INDEX, event.message)
     return LogStats(
         event=event,
         rank=rank.group(1) if rank else "",
@@ -97,7 +98,7 @@ def _vllm(event: Event) -> LogStats | None:
 
 
 def _sglang(event: Event) -> LogStats | None:
-    values = {name: _first(expression, event.message) for name, expression in _SGLANG.items()}
+    values = {name: _first(expression, event.message) for name, expression in _compiled("sglang")}
     if values["running"] is None:
         return None
     new, cached = values["new"], values["cached"]
@@ -110,6 +111,12 @@ def _sglang(event: Event) -> LogStats | None:
         generation_tokens_per_second=values["generation"],
         prefix_hit_ratio=cached / (new + cached) if new is not None and cached is not None and new + cached else None,
     )
+
+
+@cache
+def _compiled(engine: str) -> list[tuple[str, re.Pattern[str]]]:
+    expressions = _VLLM if engine == "vllm" else _SGLANG
+    return [(name, re.compile(expression)) for name, expression in expressions.items()]
 
 
 def _first(expression: re.Pattern[str], text: str) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from importlib import resources
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from troubleshoot.findings import Diagnosis, EvidenceItem, Finding, Fix, InputSummary, LogEvidence
@@ -26,7 +26,7 @@ def render_json(diagnosis: Diagnosis) -> str:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) that every output of `render_json` follows."""
-    text = resources.files("troubleshoot.report").joinpath("schema.json").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("schema.json").read_text(encoding="utf-8")
     return cast(dict[str, Any], json.loads(text))
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 import pytest
@@ -192,7 +191,7 @@ def test_idle_and_stuck_are_told_apart(
     "message", ["Running: 3 reqs, GPU KV cache usage: 1.2.3%", "Running: 9999999 reqs", "Running: , Waiting: 5 reqs"]
 )
 def test_broken_lines_do_not_raise(message: str) -> None:
-    assert all(dataclasses.asdict(line) for line in vllm(message))
+    assert all(line._asdict() for line in vllm(message))
 
 
 @pytest.mark.parametrize(
