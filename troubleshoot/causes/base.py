@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
@@ -9,6 +10,8 @@ from typing import ClassVar
 from troubleshoot.evidence import Evidence
 from troubleshoot.findings import EvidenceItem, Family, Finding, Fix, NotEvaluated, RuledOut, Severity
 from troubleshoot.logs.events import Event
+
+_DIGITS = re.compile(r"\d+")
 
 Judgement = Finding | RuledOut | NotEvaluated
 
@@ -121,10 +124,10 @@ class SignatureCause(Cause):
 
 
 def spread(events: Sequence[Event], most: int = 3) -> list[Event]:
-    """The first events, by wording: repeats of one message prove nothing more."""
+    """The first events, by wording: repeats of one message, with other figures, prove nothing more."""
     chosen: dict[str, Event] = {}
     for event in events:
-        chosen.setdefault(event.message[:60], event)
+        chosen.setdefault(_DIGITS.sub("0", event.message[:80])[:60], event)
     return list(chosen.values())[:most]
 
 

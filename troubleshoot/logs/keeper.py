@@ -11,10 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from troubleshoot.logs.matcher import Pieces
-from troubleshoot.logs.signature import Keep, Signature
+from troubleshoot.logs.signature import RARE_KEPT, Keep, Signature
 from troubleshoot.logs.window import Window
 
-RARE_KEPT = 24
 SERIES_KEPT = 300
 SERIES_RECENT = 150
 
@@ -77,7 +76,7 @@ class Keeper:
             self._add(identity, Kept(window.base + begin, stripe, line, *text))
         for identity, pieces in found.items():
             is_mark = self._signatures[identity].keep is Keep.MARK
-            self.counts[identity] = 1 if is_mark else self.counts.get(identity, 0) + len(pieces)
+            self.counts[identity] = 1 if is_mark else self.counts.get(identity, 0) + len(pieces) + pieces.unlisted
         return line + window.newlines(place, window.end) - lines
 
     def _wanted(self, identity: str, pieces: Pieces, base: int) -> Iterable[int]:
@@ -125,7 +124,7 @@ class Keeper:
                 _ALL_ROOM.recent - len(later._first.get(identity, ())),
             )
             for identity in {*self._first, *later._first}
-            if self._signatures[identity].keep in (Keep.RARE, Keep.FACT)
+            if self._signatures[identity].keep in (Keep.RARE, Keep.FACT, Keep.ROUTINE)
         }
         keeper._full = {
             identity

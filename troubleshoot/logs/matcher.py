@@ -15,7 +15,7 @@ import hyperscan
 from troubleshoot.logs.compiled import compiled
 from troubleshoot.logs.literal_table import LITERALS
 from troubleshoot.logs.literals import alternatives, compile_bytes, plain_text, required_literals
-from troubleshoot.logs.signature import Keep, Signature
+from troubleshoot.logs.signature import RARE_KEPT, Keep, Signature
 from troubleshoot.logs.window import CUT_BYTES, Window
 
 REACH_BYTES = 512
@@ -26,8 +26,14 @@ FLOOD = 64
 
 _NEWLINE = 0x0A
 
-Pieces = dict[int, int]
-"""Where the pieces that match begin in the window's buffer -> where the first match in each ends."""
+
+class Pieces(dict[int, int]):
+    """Where the pieces that match begin in the window's buffer -> where the first match in each ends.
+
+    Of what is routine the middle of many is left out: `unlisted` says how many these are.
+    """
+
+    unlisted = 0
 
 
 class _Wording(NamedTuple):
@@ -59,24 +65,31 @@ class Matcher:
     def scanner(self, *, sampled: Set[Keep] = frozenset(), without: Set[str] = frozenset()) -> Scanner:
         """A scanner: for one thread, as it has scratch memory of its own. Takes about 15 ms where `compiled` has to.
 
-        Of a literal whose signatures are all of a `sampled` kind, only the first place in a window is looked at.
+        Of a literal whose signatures are all of a `sampled` kind, only the first place in a window is looked at; how
+        often a routine one stands there is then estimated.
         Signatures in `without` may go unreported.
         """
         expressions: list[bytes] = []
         ids: list[int] = []
         flags: list[int] = []
+        routine: dict[int, bytes] = {}
         for index, (literal, finds) in enumerate(zip(self._literals, self._finds, strict=True)):
             keeps = {signature.keep for signature, _ in finds if signature.id not in without}
             if not keeps:
                 continue
             once = keeps <= sampled or (literal.is_exact and keeps == {Keep.MARK})
+            if literal.is_exact and keeps == {Keep.ROUTINE} and not literal.is_caseless:
+                # A call back into Python for each request would take longer than the search.
+                once = True
+                routine[index] = literal.text.encode()
             expressions.append(literal.text.encode())
             ids.append(index)
             flags.append(
                 (hyperscan.HS_FLAG_CASELESS if literal.is_caseless else 0)
                 | (hyperscan.HS_FLAG_SINGLEMATCH if once else 0)
             )
-        return Scanner(self, compiled(expressions, ids, flags), max(map(len, expressions)))
+        longest_bytes = max(map(len, expressions))
+        return Scanner(self, compiled(expressions, ids, flags), longest_bytes, routine, estimates=bool(sampled))
 
     def wordings(self, literal: int) -> Sequence[_Wording]:
         """What a literal may be part of."""
@@ -107,10 +120,14 @@ def _literals_of(find: str, *, caseless: bool) -> Iterator[_Literal]:
 class Scanner:
     """A compiled set of literals with scratch memory."""
 
-    def __init__(self, matcher: Matcher, database: Any, longest_bytes: int) -> None:
+    def __init__(
+        self, matcher: Matcher, database: Any, longest_bytes: int, routine: Mapping[int, bytes], *, estimates: bool
+    ) -> None:
         self._matcher = matcher
         self._database = database
         self._longest_bytes = longest_bytes
+        self._routine = routine
+        self._estimates = estimates
 
     def scan(self, window: Window, known: Set[str] = frozenset()) -> dict[str, Pieces]:
         """The pieces of the window in which each signature stands; signatures in `known` are not looked at.
@@ -118,7 +135,9 @@ class Scanner:
         Raises KeyboardInterrupt where Ctrl-C stopped the search.
         """
         found: dict[str, Pieces] = {}
-        for literal, ends in self._ends(window).items():
+        for literal, places in self._ends(window).items():
+            text = self._routine.get(literal)
+            ends = places if text is None else window.ends_of(text, RARE_KEPT // 2)
             begins: list[int] | None = None
             for wording in self._matcher.wordings(literal):
                 identity = wording.signature.id
@@ -126,7 +145,10 @@ class Scanner:
                     continue
                 if begins is None:
                     begins = _begins(window, ends)
-                _confirm(window, wording.expression, begins, ends, found.setdefault(identity, {}))
+                pieces = found.setdefault(identity, Pieces())
+                _confirm(window, wording.expression, begins, ends, pieces)
+                if text is not None and len(ends) == RARE_KEPT:
+                    pieces.unlisted += max(0, window.count_of(text, estimate=self._estimates) - len(ends))
         return {identity: pieces for identity, pieces in found.items() if pieces}
 
     def _ends(self, window: Window) -> Mapping[int, list[int]]:

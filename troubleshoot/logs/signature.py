@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+RARE_KEPT = 24
+"""How many places are kept of a signature that is no series: half of them the first, half the last."""
+
 
 class Keep(Enum):
     """How much of a signature's matches is kept. Memory is bounded for all."""
@@ -15,6 +18,10 @@ class Keep(Enum):
     FACT = "fact"
     """Start-up facts: as RARE, but in the middle of a long file only one place a block is looked at, and none where
     both ends of the file already hold as many as are kept."""
+
+    ROUTINE = "routine"
+    """What a healthy server writes for each request: as RARE, but in the middle of a long file the count is estimated,
+    block by block, from the first part of each."""
 
     SERIES = "series"
     """Periodic lines (statistics): the whole timeline, thinned evenly where it is long; its end in full. In the middle

@@ -24,6 +24,7 @@ _LINE_LIMIT_BYTES = 16 << 10
 _CONTEXT_LIMIT_BYTES = 12 << 10
 _FOLLOW_LIMIT_BYTES = 4 << 10
 _COUNT_PIECE_BYTES = 256 << 10
+_SAMPLE_BYTES = 64 << 10
 
 Read = Callable[[memoryview, int], int]
 """Fills the view from its start with the bytes at a file offset, as many as there are at once; 0 at the end."""
@@ -59,6 +60,26 @@ class Window:
             piece = self.buffer[piece_begin : min(piece_begin + _COUNT_PIECE_BYTES, end)]
             total += len(piece) - len(piece.replace(b"\n", b""))
         return total
+
+    def ends_of(self, text: bytes, most: int) -> list[int]:
+        """Where a text without line ends stands in the pieces: the ends of the first and of the last `most` places."""
+        low = max(0, self.start - len(text) + 1)
+        first: list[int] = []
+        place = low
+        while len(first) < most and (place := self.buffer.find(text, place, self.end)) >= 0:
+            place += len(text)
+            first.append(place)
+        last: list[int] = []
+        high = self.end
+        while first and len(last) < most and (high := self.buffer.rfind(text, first[-1], high)) >= 0:
+            last.append(high + len(text))
+        return [*first, *reversed(last)]
+
+    def count_of(self, text: bytes, *, estimate: bool) -> int:
+        """How often a text stands in the pieces; with `estimate` from the first of them only."""
+        sample_end = min(self.end, self.start + _SAMPLE_BYTES) if estimate else self.end
+        number = self.buffer.count(text, max(0, self.start - len(text) + 1), sample_end)
+        return round(number * (self.end - self.start) / (sample_end - self.start))
 
     def text_of(self, match_end: int, begin: int, signature: Signature) -> tuple[bytes, bytes, bytes]:
         """The line around a match, the lines after it and those before `begin`, as the signature asks for."""

@@ -6,8 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from troubleshoot.logs.keeper import RARE_KEPT, SERIES_KEPT, SERIES_RECENT, Keeper
-from troubleshoot.logs.signature import Keep, Signature
+from troubleshoot.logs.keeper import SERIES_KEPT, SERIES_RECENT, Keeper
+from troubleshoot.logs.matcher import Pieces
+from troubleshoot.logs.signature import RARE_KEPT, Keep, Signature
 from troubleshoot.logs.window import Window
 
 SIGNATURES = {
@@ -30,11 +31,19 @@ def take(keeper: Keeper, words: Sequence[str], begin: int, end: int) -> None:
     """Give the keeper lines `begin` to `end`, as one window."""
     content = text_of(words[begin:end])
     window = Window(bytearray(content), begin * LINE_BYTES, 0, len(content), len(content))
-    found: dict[str, dict[int, int]] = {}
+    found: dict[str, Pieces] = {}
     for index, word in enumerate(words[begin:end]):
         if word in SIGNATURES:
-            found.setdefault(word, {})[index * LINE_BYTES] = index * LINE_BYTES + len(word)
+            found.setdefault(word, Pieces())[index * LINE_BYTES] = index * LINE_BYTES + len(word)
     keeper.take(window, found, 0, begin)
+
+
+def test_places_that_are_not_listed_count() -> None:
+    keeper = Keeper(SIGNATURES)
+    pieces = Pieces({0: 4})
+    pieces.unlisted = 99
+    keeper.take(Window(bytearray(b"rare\n"), 0, 0, 5, 5), {"rare": pieces}, 0, 0)
+    assert keeper.counts == {"rare": 100}
 
 
 def kept(keeper: Keeper) -> Kept:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import hyperscan
 import pytest
 
-from troubleshoot.logs.matcher import FLOOD, Matcher
-from troubleshoot.logs.signature import Keep, Signature
+from troubleshoot.logs.matcher import FLOOD, Matcher, Pieces
+from troubleshoot.logs.signature import RARE_KEPT, Keep, Signature
 from troubleshoot.logs.window import Window
 
 
@@ -18,7 +18,7 @@ def window(text: bytes, start: int = 0) -> Window:
     return Window(bytearray(text), 0, start, len(text), len(text))
 
 
-def scan(text: bytes, *signatures: Signature) -> dict[str, dict[int, int]]:
+def scan(text: bytes, *signatures: Signature) -> dict[str, Pieces]:
     return Matcher(table(*signatures)).scanner().scan(window(text))
 
 
@@ -79,6 +79,30 @@ def test_sampled_kinds_are_reported_once_a_window() -> None:
     sampled = both.scanner(sampled=frozenset({Keep.FACT})).scan(window(text))
     assert sampled["fact"] == {0: 5}
     assert len(sampled["port"]) == 5
+
+
+ROUTINE = Signature("routine", ("zyxwv",), keep=Keep.ROUTINE)
+
+
+def test_of_what_is_routine_the_first_and_the_last_are_listed_and_all_count() -> None:
+    matcher = Matcher(table(ROUTINE))
+    found = matcher.scanner().scan(window(b"a zyxwv\nb\n" * 5000))["routine"]
+    half = RARE_KEPT // 2
+    assert sorted(found.items()) == [(10 * n, 10 * n + 7) for n in (*range(half), *range(5000 - half, 5000))]
+    assert len(found) + found.unlisted == 5000
+    estimated = matcher.scanner(sampled=frozenset({Keep.FACT})).scan(window(b"a zyxwv\nb\n" * 50_000))["routine"]
+    assert estimated.keys() >= {0, 10, 499_990}
+    assert len(estimated) + estimated.unlisted == pytest.approx(50_000, rel=0.01)
+
+
+@pytest.mark.parametrize("number", [1, RARE_KEPT // 2, RARE_KEPT // 2 + 1, RARE_KEPT, RARE_KEPT + 1])
+@pytest.mark.parametrize("keeps_estimating", [False, True])
+def test_a_few_routine_lines_are_listed_as_any_others(number: int, keeps_estimating: bool) -> None:
+    matcher = Matcher(table(ROUTINE))
+    sampled = frozenset({Keep.FACT}) if keeps_estimating else frozenset[Keep]()
+    found = matcher.scanner(sampled=sampled).scan(window(b"a zyxwv\n" * number))["routine"]
+    assert len(found) == min(number, RARE_KEPT)
+    assert len(found) + found.unlisted == number
 
 
 def test_signatures_can_be_left_out() -> None:

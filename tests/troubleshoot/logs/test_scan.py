@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recordings.reader import bundled, load, read_log
-from troubleshoot.logs.keeper import RARE_KEPT, SERIES_KEPT, SERIES_RECENT
+from troubleshoot.logs.keeper import SERIES_KEPT, SERIES_RECENT
 from troubleshoot.logs.matcher import Matcher
 from troubleshoot.logs.scan import Located, Plan, ScanResult, scan
-from troubleshoot.logs.signature import Keep, Signature
+from troubleshoot.logs.signature import RARE_KEPT, Keep, Signature
 from troubleshoot.logs.signatures import SIGNATURES
 from troubleshoot.logs.window import CUT_BYTES
 
@@ -131,6 +131,15 @@ def test_a_striped_file_counts_and_keeps_rare_lines_exactly(
             assert kept[0] == places[0]
             ending = [tuple(place) for place in places if place.offset >= len(content) - 100_000][-HALF:]
             assert keep is Keep.MARK or kept[len(kept) - len(ending) :] == ending
+
+
+def test_a_striped_file_counts_answered_requests_about_right(file_source: OpenFile) -> None:
+    answered = b'INFO:     10.0.0.7:5000 - "POST /v1/completions HTTP/1.1" 200 OK\n'
+    refused = b'INFO:     10.0.0.7:5000 - "POST /v1/completions HTTP/1.1" 400 Bad Request\n'
+    content = (answered * 99 + refused) * 1000
+    counts = scan(file_source(content), SIGNATURES, MATCHER, plan=striped(2, 1_000_000)).counts
+    assert counts["http_4xx"] == 1000
+    assert counts["served_request"] == pytest.approx(99_000, rel=0.02)
 
 
 @pytest.mark.parametrize("stripe_bytes", [100_000, 333_333, 1_000_000])

@@ -54,7 +54,7 @@ class InsufficientLoad(Cause):
             [
                 Fix(
                     "client concurrency",
-                    round(serving.running_mean or 1),
+                    max(1, round(serving.running_mean or 1)),
                     "higher, or batch requests",
                     "a decode step reads all weights once, for one sequence or for many",
                     "no server change",

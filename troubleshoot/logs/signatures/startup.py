@@ -222,7 +222,7 @@ SIGNATURES: tuple[Signature, ...] = (
             )
             for quote in ('"', r'\\"')
         ),
-        keep=_FACT,
+        keep=Keep.ROUTINE,
     ),
     Signature(
         "engine_vllm",
