@@ -65,8 +65,8 @@ class Matcher:
     def scanner(self, *, sampled: Set[Keep] = frozenset(), without: Set[str] = frozenset()) -> Scanner:
         """A scanner: for one thread, as it has scratch memory of its own. Takes about 15 ms where `compiled` has to.
 
-        Of a literal whose signatures are all of a `sampled` kind, only the first place in a window is looked at; how
-        often a routine one stands there is then estimated.
+        Of a literal whose signatures are all of a `sampled` kind, only the first place in a window is looked at. With
+        such kinds that goes for routine ones, too; how often these stand in the window is then estimated.
         Signatures in `without` may go unreported.
         """
         expressions: list[bytes] = []
@@ -137,7 +137,7 @@ class Scanner:
         found: dict[str, Pieces] = {}
         for literal, places in self._ends(window).items():
             text = self._routine.get(literal)
-            ends = places if text is None else window.ends_of(text, RARE_KEPT // 2)
+            ends = places if text is None or self._estimates else window.ends_of(text, RARE_KEPT // 2)
             begins: list[int] | None = None
             for wording in self._matcher.wordings(literal):
                 identity = wording.signature.id
@@ -147,7 +147,7 @@ class Scanner:
                     begins = _begins(window, ends)
                 pieces = found.setdefault(identity, Pieces())
                 _confirm(window, wording.expression, begins, ends, pieces)
-                if text is not None and len(ends) == RARE_KEPT:
+                if text is not None and (self._estimates or len(ends) == RARE_KEPT):
                     pieces.unlisted += max(0, window.count_of(text, estimate=self._estimates) - len(ends))
         return {identity: pieces for identity, pieces in found.items() if pieces}
 

@@ -20,8 +20,8 @@ class Keep(Enum):
     both ends of the file already hold as many as are kept."""
 
     ROUTINE = "routine"
-    """What a healthy server writes for each request: as RARE, but in the middle of a long file the count is estimated,
-    block by block, from the first part of each."""
+    """What a healthy server writes for each request: as RARE, but in the middle of a long file one place a block is
+    looked at, and the count is estimated from the first part of each."""
 
     SERIES = "series"
     """Periodic lines (statistics): the whole timeline, thinned evenly where it is long; its end in full. In the middle
