@@ -338,6 +338,27 @@ def test_triton_s_failing_model_code_is_no_crash_of_the_server(diagnose_all: Dia
     assert not [setting for setting in said.settings() if setting.startswith("--")]
 
 
+def test_triton_s_model_code_that_cannot_be_loaded_fails_no_request(diagnose_all: Diagnose) -> None:
+    said = diagnose_all(
+        "I1121 10:00:00.100000 1 model_lifecycle.cc:473] loading: rank:1\n"
+        "E1121 10:00:01.000000 1 model_lifecycle.cc:654] failed to load 'rank' version 1: Internal: "
+        "ModuleNotFoundError: No module named 'sentencepiece'\n\nAt:\n  /models/rank/1/model.py(3): <module>\n"
+        "error: creating server: Internal - failed to load all models\n"
+    )
+
+    assert said.first == "crash_model_config_or_tokenizer"
+    assert "crash_backend_request_error" not in said.alarms
+
+
+def test_a_port_that_the_engine_replaces_by_the_next_one_is_no_failure(
+    diagnose_all: Diagnose, vllm_log: type[EngineLog]
+) -> None:
+    log = vllm_log().start().engine("Port 29500 is already in use, trying port 29501")
+    said = diagnose_all(log.weights(12.55).kv_cache(50.0, 99_000).ready().answers(200, 9).stats(9))
+
+    assert "crash_port_in_use" not in said.causes
+
+
 def test_ray_s_dead_actor_is_not_the_cause_where_the_actor_s_own_error_is_known(
     diagnose_all: Diagnose, vllm_log: type[EngineLog]
 ) -> None:

@@ -168,6 +168,17 @@ def test_a_generic_kernel_for_quantised_weights_is_left_to_the_engine_s_choice(
     assert f"{method}_marlin" in str(fix.to_value)
 
 
+def test_a_kernel_that_the_engine_chose_for_quantised_weights_is_well(
+    diagnose_all: Diagnose, vllm_log: type[EngineLog]
+) -> None:
+    log = vllm_log("0.6.3").start()
+    log.api("The model is convertible to awq_marlin during runtime. Using awq_marlin kernel.")
+    said = diagnose_all(log.weights(4.1).kv_cache(9.0, 99_000).ready().answers(200, 9).stats(9))
+
+    assert "thr_quantization_slow_kernel" not in said.causes
+    assert said.alarms == []
+
+
 def test_schemas_that_take_long_to_compile_are_named_by_the_log(
     diagnose_all: Diagnose, vllm_log: type[EngineLog]
 ) -> None:
