@@ -71,13 +71,13 @@ class _Reader:
         if not brace or b"#" in head.split(b"{", 1)[0]:
             head, _, tail = line.partition(b" ")
         if head not in self._series:
-            found = _split(line)
+            found = split_series(line)
             if found is None:
                 self.bad(line)
                 return
             head, tail = found
             if head not in self._series:
-                series = _series(head)
+                series = read_series(head)
                 if series is None:
                     self.bad(line)
                     return
@@ -145,7 +145,7 @@ def parse(text: bytes) -> Parsed:
     return Parsed(reader.samples, reader.kinds, reader.bad_lines, reader.first_bad_line, reader.openmetrics)
 
 
-def _split(line: bytes) -> tuple[bytes, bytes] | None:
+def split_series(line: bytes) -> tuple[bytes, bytes] | None:
     """Cut a sample line after its series: the text before the closing brace, or the bare name; and what
     follows."""
     name = _NAME.match(line)
@@ -163,7 +163,7 @@ def _split(line: bytes) -> tuple[bytes, bytes] | None:
     return (line[: end.end() - 1], line[end.end() :]) if end else None
 
 
-def _series(head: bytes) -> _Series | None:
+def read_series(head: bytes) -> _Series | None:
     """Read the name and labels of a series text without its closing brace."""
     before, brace, inside = head.partition(b"{")
     name = _text(before.strip())

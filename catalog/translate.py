@@ -8,8 +8,8 @@ samples may land on one canonical series within a scrape, for three reasons, and
 3. a label that splits an amount is dropped (the HTTP method): `combine(signal)`, which is "sum" for amounts
    and "max" for ratios, limits and facts.
 
-`Translator.translate_all` does all three. A caller that merges by itself may use `combine` where only the
-third occurs.
+`Translator.translate_all` does all three. A caller that sees the same series again and again works out once
+where each leads (`Translator.routes`), then takes `Route.value` of every new value and merges by `merged`.
 """
 
 from __future__ import annotations
@@ -58,6 +58,35 @@ class _Plan:
     scales_bound: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where one raw series leads: its canonical series, and how a raw value becomes a canonical one.
+
+    `labels` are the canonical labels, `part` says which amount it is a part of (see `merged`). `constant` is the
+    value where labels give it. A route with a `factor` is one of several whose product is the signal.
+    """
+
+    name: str
+    labels: Mapping[str, str]
+    part: _Part
+    scale: float = 1.0
+    minimum: float | None = None
+    constant: float | None = None
+    factor: int | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the canonical value is the raw one, always."""
+        return self.scale == 1.0 and self.minimum is None and self.constant is None and self.factor is None
+
+    def value(self, raw: float) -> float | None:
+        """Return the canonical value (of a factor: this factor's), or None for a sentinel."""
+        value = raw if self.constant is None else self.constant
+        if self.minimum is not None and not value >= self.minimum:
+            return None
+        return value * self.scale
+
+
 class Translator:
     """Translates the samples of one engine server. `version` is the engine's, "" when unknown.
 
@@ -79,12 +108,28 @@ class Translator:
 
     def translate(self, name: str, labels: Mapping[str, str], value: float) -> list[Canonical]:
         """Return the canonical samples that one raw sample feeds; empty for a series that is not mapped."""
-        plans = self._plans.get(name)
-        if plans is None:
-            plans = self._plans[name] = self._plans_for(name)
-        if not plans:
-            return []
-        return [sample for plan in plans if (sample := self._apply(plan, labels, value)) is not None]
+        found: list[Canonical] = []
+        for plan in self._plans_of(name):
+            route = self._route(plan, name, labels)
+            if route is None:
+                continue
+            canonical = route.value(value)
+            if canonical is not None and route.factor is not None:
+                canonical = self.product(route, canonical)
+            if canonical is not None:
+                found.append((route.name, dict(route.labels), canonical))
+        return found
+
+    def routes(self, name: str, labels: Mapping[str, str]) -> tuple[Route, ...]:
+        """Return where a raw series leads, whatever its value; empty for a series that is not mapped."""
+        found = (self._route(plan, name, labels) for plan in self._plans_of(name))
+        return tuple(route for route in found if route is not None)
+
+    def product(self, route: Route, value: float) -> float | None:
+        """Keep one factor of a product; return the product, or None while other factors are unknown."""
+        known = self._factors.setdefault((route.name, tuple(route.labels.items())), {})
+        known[route.factor or 0] = value
+        return math.prod(known.values()) if len(known) == self._factor_count[route.name] else None
 
     def translate_all(self, samples: Iterable[Sample]) -> list[Sample]:
         """Translate and merge the samples of a scrape, or of many: only samples of equal timestamp merge."""
@@ -102,7 +147,7 @@ class Translator:
                 part = self._part(raw.name, raw.labels)
                 clashes[key][part] = max(value, clashes[key].get(part, value))
         return [
-            sample._replace(value=_merged(sample.name, clashes[key])) if key in clashes else sample
+            sample._replace(value=merged(sample.name, clashes[key])) if key in clashes else sample
             for key, (sample, _, _) in first.items()
         ]
 
@@ -123,6 +168,12 @@ class Translator:
                 known = {mapping.series for mapping in self.engine.mappings}
                 return plain if plain in known or plain + "_total" not in known else plain + "_total"
         return name
+
+    def _plans_of(self, name: str) -> tuple[_Plan, ...]:
+        plans = self._plans.get(name)
+        if plans is None:
+            plans = self._plans[name] = self._plans_for(name)
+        return plans
 
     def _plans_for(self, name: str) -> tuple[_Plan, ...]:
         name = self._unaliased(name)
@@ -146,27 +197,24 @@ class Translator:
                 plans.append(_Plan(mapping, index, target, mapping.scale != 1.0, scales_bound=False))
         return tuple(plans)
 
-    def _apply(self, plan: _Plan, labels: Mapping[str, str], value: float) -> Canonical | None:
+    def _route(self, plan: _Plan, raw_name: str, labels: Mapping[str, str]) -> Route | None:
         mapping = plan.mapping
         if mapping.select and any(labels.get(key) != wanted for key, wanted in mapping.select.items()):
             return None
+        constant = None
         if mapping.value_labels:
-            from_labels = _from_labels(mapping.value_labels, labels)
-            if from_labels is None:
+            constant = _from_labels(mapping.value_labels, labels)
+            if constant is None:
                 return None
-            value = from_labels
-        if mapping.minimum is not None and not value >= mapping.minimum:
-            return None
-        if plan.scales_value:
-            value *= mapping.scale
-        out = self._labels(plan, labels)
-        if mapping.factor:
-            known = self._factors.setdefault((mapping.signal, tuple(out.items())), {})
-            known[plan.index] = value
-            if len(known) < self._factor_count[mapping.signal]:
-                return None
-            value = math.prod(known.values())
-        return plan.name, out, value
+        return Route(
+            plan.name,
+            self._labels(plan, labels),
+            self._part(raw_name, labels),
+            mapping.scale if plan.scales_value else 1.0,
+            mapping.minimum,
+            constant,
+            plan.index if mapping.factor else None,
+        )
 
     def _labels(self, plan: _Plan, labels: Mapping[str, str]) -> dict[str, str]:
         mapping, engine = plan.mapping, self.engine
@@ -194,8 +242,12 @@ class Translator:
         return name, tuple(pair for pair in labels.items() if pair[0] not in repeats)
 
 
-def _merged(name: str, parts: Mapping[_Part, float]) -> float:
-    """Put the parts of each raw name together as `combine` says, then take the maximum over renames."""
+def merged(name: str, parts: Mapping[_Part, float]) -> float:
+    """Put the parts of each raw name together as `combine` says, then take the maximum over renames.
+
+    `parts` are the values that landed on one canonical series, by `Route.part`; of equal parts the caller keeps
+    the maximum.
+    """
     together: Callable[[Iterable[float]], float] = max if combine(name) == "max" else math.fsum
     by_name: dict[str, list[float]] = {}
     for (raw_name, _), value in parts.items():

@@ -1,0 +1,1 @@
+"""The exporter: one process a node that serves its GPUs and inference engines under one schema."""

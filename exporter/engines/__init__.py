@@ -1,0 +1,1 @@
+"""Inference engines: found, recognised, scraped, and relabelled to the canonical schema."""

@@ -1,0 +1,90 @@
+"""Series as bytes: what every source hands over, and how sections become one exposition.
+
+A source renders its own lines, so that a scrape only joins what is already bytes. Prometheus wants all lines of
+a family together, hence a section keeps lines by family, and `render` puts the families of all sections into
+one text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["gauge", "counter", "histogram", "summary", "unknown"]
+
+_TEXT_KINDS: Mapping[Kind, str] = {"unknown": "untyped"}
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A metric family. `name` is that of its samples, `_total` included; of a histogram the base name."""
+
+    name: str
+    kind: Kind
+    help: str
+
+
+Section = Mapping[Family, bytes]
+"""The lines of one source by family; every line ends with a newline and has no timestamp."""
+
+
+def escape_label(value: str) -> str:
+    """Escape a label's value as both formats want it."""
+    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+
+
+def label_text(labels: Mapping[str, str]) -> str:
+    """Return `name="value",...`, in the given order, without braces; empty for no labels."""
+    return ",".join(f'{name}="{escape_label(value)}"' for name, value in labels.items())
+
+
+def series_head(name: str, labels: Mapping[str, str]) -> str:
+    """Return the text of a series up to its value: `name{labels}`, or the bare name."""
+    inside = label_text(labels)
+    return f"{name}{{{inside}}}" if inside else name
+
+
+def number_text(value: float) -> str:
+    """Return a value as both formats read it; a whole number stays whole."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(float(value))
+
+
+def render(sections: Iterable[Section], *, openmetrics: bool) -> bytes:
+    """Join sections into one exposition: text format 0.0.4, or OpenMetrics without its closing `# EOF`.
+
+    Families come in order of first appearance. Where two sections disagree about a family's kind or help, the
+    first one's stands.
+    """
+    families: dict[str, Family] = {}
+    lines: dict[str, list[bytes]] = {}
+    for section in sections:
+        for family, block in section.items():
+            if not block:
+                continue
+            families.setdefault(family.name, family)
+            lines.setdefault(family.name, []).append(block)
+    parts: list[bytes] = []
+    for name, family in families.items():
+        parts.append(_openmetrics_header(family) if openmetrics else _text_header(family))
+        parts += lines[name]
+    return b"".join(parts)
+
+
+def _text_header(family: Family) -> bytes:
+    kind = _TEXT_KINDS.get(family.kind, family.kind)
+    help_text = family.help.replace("\\", "\\\\").replace("\n", "\\n")
+    return f"# HELP {family.name} {help_text}\n# TYPE {family.name} {kind}\n".encode()
+
+
+def _openmetrics_header(family: Family) -> bytes:
+    """OpenMetrics names a counter's family without `_total`, and allows none that lacks it: DCGM's are unknown."""
+    name, kind = family.name, family.kind
+    if kind == "counter":
+        name, kind = (name.removesuffix("_total"), kind) if name.endswith("_total") else (name, "unknown")
+    return f"# HELP {name} {escape_label(family.help)}\n# TYPE {name} {kind}\n".encode()
