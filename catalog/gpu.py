@@ -15,10 +15,12 @@ from catalog.gpu_fields import ALL_FIELDS, GpuField
 
 __all__ = [
     "BLANK_FROM",
+    "CLOCK_EVENTS",
     "GPU_FIELDS",
     "GPU_LABELS",
     "THROTTLE_REASONS",
     "XIDS",
+    "XIDS_COUNTED_FROM_ZERO",
     "GpuField",
     "ThrottleReason",
     "Xid",
@@ -103,6 +105,22 @@ THROTTLE_REASONS: Mapping[int, ThrottleReason] = MappingProxyType(
         )
     }
 )
+
+
+CLOCK_EVENTS: Mapping[int, str] = MappingProxyType(
+    {
+        0x1: "gpu_idle",
+        0x2: "clocks_setting",
+        0x4: "power_cap",
+        0x8: "hw_slowdown",
+        0x10: "sync_boost",
+        0x20: "sw_thermal",
+        0x40: "hw_thermal",
+        0x80: "hw_power_brake",
+        0x100: "display_clocks",
+    }
+)
+"""Bit of the clock event reasons -> value of dcgm-exporter's label `clock_event`."""
 
 
 def throttle_reasons(mask: int) -> tuple[ThrottleReason, ...]:
@@ -219,3 +237,10 @@ XIDS: Mapping[int, Xid] = MappingProxyType(
     }
 )
 """XIDs by code: those that an operator of inference servers meets."""
+
+XIDS_COUNTED_FROM_ZERO: tuple[int, ...] = (13, 31, 43, 48, 62, 63, 64, 74, 79, 92, 94, 95, 119, 120)
+"""XIDs whose counter exists, as 0, before the first event: an increase from nothing to 1 is none to Prometheus.
+
+They are those that alerts ask for (hardware: 48 62 64 74 79 95 119 120, warnings: 63 92 94) and the faults of a
+program that an inference server meets (13 31 43); others appear with their first event.
+"""

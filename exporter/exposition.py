@@ -17,9 +17,12 @@ Kind = Literal["gauge", "counter", "histogram", "summary", "unknown"]
 _TEXT_KINDS: Mapping[Kind, str] = {"unknown": "untyped"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Family:
-    """A metric family. `name` is that of its samples, `_total` included; of a histogram the base name."""
+    """A metric family. `name` is that of its samples, `_total` included; of a histogram the base name.
+
+    Compared by identity, as a key of sections: `render` puts families of one name together.
+    """
 
     name: str
     kind: Kind

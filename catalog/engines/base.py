@@ -97,7 +97,7 @@ class EngineCatalog:
     (tensor and pipeline ranks report the same requests): the maximum is taken over them. `aliases` are other
     prefixes under which the same names appear, as (raw prefix, prefix used in `mappings`). `ports` and
     `metrics_path` are the defaults; `opt_in` is the flag that turns the metrics on, "" where they are always
-    on.
+    on. `version_path` answers JSON in which `version_key` is the engine's version; "" where there is none.
     """
 
     name: str
@@ -112,6 +112,8 @@ class EngineCatalog:
     ports: tuple[int, ...] = ()
     metrics_path: str = "/metrics"
     opt_in: str = ""
+    version_path: str = ""
+    version_key: str = "version"
     source: str = ""
 
     def mappings_of(self, signal: str) -> tuple[SeriesMapping, ...]:

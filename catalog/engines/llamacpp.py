@@ -74,5 +74,7 @@ LLAMACPP = EngineCatalog(
     ignored=_IGNORED,
     ports=(8080,),
     opt_in="--metrics",
+    version_path="/props",
+    version_key="build_info",
     source="llama.cpp tools/server; builds to b10434",
 )

@@ -185,5 +185,6 @@ SGLANG = EngineCatalog(
     repeat_labels=("tp_rank", "pp_rank", "moe_ep_rank", "pid"),
     ports=(30000,),
     opt_in="--enable-metrics",
+    version_path="/get_server_info",
     source="SGLang releases 0.3.6 to 0.5.10.post1, metrics collector",
 )

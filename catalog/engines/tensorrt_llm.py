@@ -79,5 +79,6 @@ TENSORRT_LLM = EngineCatalog(
     ports=(8000,),
     metrics_path="/prometheus/metrics",
     opt_in="return_perf_metrics: true (request histograms)",
+    version_path="/version",
     source="TensorRT-LLM main 2026, tensorrt_llm/metrics/collector.py",
 )

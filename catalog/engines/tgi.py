@@ -127,5 +127,6 @@ TGI = EngineCatalog(
     mappings=(*_REQUESTS, *_TOKENS, *_LATENCY),
     ignored=_IGNORED,
     ports=(80, 3000, 9000),
+    version_path="/info",
     source="text-generation-inference v0.8.2 to v3.3.7, router/src/server.rs and backends/v3",
 )

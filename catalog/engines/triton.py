@@ -144,5 +144,6 @@ TRITON = EngineCatalog(
     model_label="model",
     ports=(8002,),
     opt_in="vLLM backend: REPORT_CUSTOM_METRICS in config.pbtxt; first-response histogram: --metrics-config",
+    version_path="/v2",
     source="triton-inference-server core, server, tensorrtllm_backend, vllm_backend to 26.09",
 )

@@ -306,5 +306,6 @@ VLLM = EngineCatalog(
     rank_labels=("engine",),
     aliases=(("ray_vllm:", "vllm:"), ("ray_vllm_", "vllm:")),
     ports=(8000,),
+    version_path="/version",
     source="vLLM releases 0.2.7 to 0.33.0, vllm/engine/metrics.py and vllm/v1/metrics/loggers.py",
 )

@@ -64,6 +64,7 @@ class RawSeries:
         self._place = place
         self._kinds: dict[str, Kind] = {}
         self._helps: dict[str, str] = {}
+        self._families: dict[str, Family] = {}
 
     def routes(self, name: str, labels: Mapping[str, str]) -> tuple[Route, ...]:
         """Return the series itself, with colliding labels renamed."""
@@ -80,6 +81,10 @@ class RawSeries:
 
     def family(self, sample_name: str) -> Family:
         """Return the family as the engine declared it; unknown without a declaration."""
+        declared = self._declared(sample_name)
+        return self._families.setdefault(declared.name, declared)
+
+    def _declared(self, sample_name: str) -> Family:
         for name in (sample_name, _base(sample_name), sample_name.removesuffix("_total")):
             kind = self._kinds.get(name)
             if kind is not None and (name == sample_name or kind in {"histogram", "summary", "counter"}):

@@ -1,9 +1,10 @@
 """Relabels an exposition line by line, in bytes.
 
-The text of a series (its head) stays the same from scrape to scrape; only values change. So what a head leads to
-is worked out when it is first seen, and a scrape costs one dictionary look-up and one concatenation a line:
-about fifty times less than parsing into objects. What is kept is bounded by `max_series`, and is forgotten when
-much of it is no longer there.
+The text of a series (its head) stays the same from scrape to scrape, and so does, nearly always, the order of the
+lines; only values change. So what a head leads to is worked out when it is first seen. While the lines stand where
+they stood, a scrape is a few passes in C over lists (`_Layout`); otherwise it costs one look-up a line. Either way
+it is far cheaper than parsing into objects: see docs/performance.md. What is kept is bounded by `max_series`, and
+is forgotten when much of it is no longer there.
 
 Whatever an endpoint sends, what comes out is well formed and has each series once: a head that comes twice, a
 value that Prometheus would not read, or a line that is no sample is left out and counted.
@@ -12,22 +13,20 @@ value that Prometheus would not read, or a line that is no sample is left out an
 from __future__ import annotations
 
 import json
-import math
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import compress, pairwise
+from operator import add
 from typing import Any, Protocol
 
 from catalog.exposition import read_series, split_series
 from catalog.translate import Route, merged
+from exporter.engines.values import Values
 from exporter.exposition import Family, label_text, number_text
 
 __all__ = ["Relabelled", "Relabeller", "Resolver"]
 
-_NUMBER = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
-_WORDS = {b"nan": b"NaN", b"inf": b"+Inf", b"infinity": b"+Inf"}
 _MISSING = object()
-_TOKENS_KEPT = 4096
 # A cache of which a quarter was not met again holds a life that has ended (a restart, other labels).
 _STALE_SHARE = 0.25
 _STALE_SPARE = 64
@@ -56,26 +55,42 @@ class Relabelled:
 
     section: dict[Family, bytes]
     series: int
-    bad_lines: int
-    repeated_series: int
-    series_over_limit: int
+    bad_lines: int = 0
+    repeated_series: int = 0
+    series_over_limit: int = 0
 
 
 @dataclass(slots=True, eq=False)
 class _Series:
-    """One series that comes out. `only` is the raw head that alone feeds it, unchanged, while that is so."""
+    """One series that comes out, its text up to the value. `only` is the raw head that alone feeds it unchanged."""
 
-    name: str
     text: bytes
-    append: Callable[[bytes], None]
-    only: tuple[bytes, Route] | None = None
+    name: str
+    family: Family
+    only: bytes | None = None
     fed: bool = False
-    parts: dict[tuple[str, tuple[tuple[str, str], ...]], float] = field(default_factory=dict)
+    parts: dict[Any, float] | None = None
 
 
 _Targets = tuple[tuple[_Series, Route], ...]
-# Of a head: None to leave it out; where to append what; or, with None, the series that it is merged into.
-_Entry = tuple[Callable[[bytes], None], bytes] | tuple[None, _Targets] | None
+_Entry = _Series | _Targets | None
+"""Of a head: the series that is its value, unchanged; or what it is merged into; or None to leave it out."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """A body whose lines were all understood, each head in its place.
+
+    `heads` are those of all lines (a comment is a head as a whole), `is_plain` marks the lines that come out as
+    `texts` plus value, `spans` says which of those are of one family, `merged` the lines to gather.
+    """
+
+    heads: list[bytes]
+    is_plain: list[bool]
+    lengths: list[int]
+    texts: list[bytes]
+    spans: list[tuple[Family, int, int]]
+    merged: list[tuple[int, int, _Targets]]
 
 
 class Relabeller:
@@ -85,144 +100,173 @@ class Relabeller:
         self._resolver = resolver
         self._place = dict(place)
         self._max_series = max_series
+        self._values = Values()
         self._forget()
-        self._tokens: dict[bytes, bytes] = {}
 
     def _forget(self) -> None:
         self._heads: dict[bytes, _Entry] = {}
-        self._series: dict[tuple[str, tuple[tuple[str, str], ...]], _Series] = {}
-        self._lines: dict[Family, list[bytes]] = {}
+        self._series: dict[bytes, _Series] = {}
+        self._layout: _Layout | None = None
         self._samples = 0
+        self._models: set[str] = set()
+        self._left: dict[bytes, _Entry] = {}
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that the series known now name, sorted."""
+        return tuple(sorted(self._models))
 
     def relabel(self, body: bytes) -> Relabelled:
         """Relabel one scrape; never raises, whatever the body."""
         lines = _lines(body)
-        if len(self._tokens) > _TOKENS_KEPT:
-            self._tokens.clear()
-        result = self._pass(lines)
-        if self._merge_found:
-            # A series that had come out by itself turned out to have a second source: now that is known.
-            result = self._pass(lines)
-        if len(self._left) > _STALE_SHARE * len(self._heads) + _STALE_SPARE:
-            self._forget()
+        self._values.trim()
+        result = self._by_layout(lines) if self._layout is not None else None
+        if result is None:
+            result = self._by_heads(lines)
+            if self._merge_found:
+                # A series that had come out by itself turned out to have a second source: now that is known.
+                result = self._by_heads(lines)
+            regular = not (result.bad_lines or result.repeated_series or result.series_over_limit or self._odd)
+            if len(self._left) > _STALE_SHARE * len(self._heads) + _STALE_SPARE:
+                self._forget()
+            elif regular:
+                self._layout = self._laid_out(lines)
+            self._left = {}
         return result
 
-    def _pass(self, lines: list[bytes]) -> Relabelled:
-        for collected in self._lines.values():
-            collected.clear()
-        self._merge_found = False
+    def _by_layout(self, lines: list[bytes]) -> Relabelled | None:
+        """Relabel lines that stand where they stood; None when they do not."""
+        layout = self._layout
+        assert layout is not None  # noqa: S101 - the caller looked
+        if len(lines) != len(layout.heads) or not all(map(bytes.startswith, lines, layout.heads)):
+            self._layout = None
+            return None
+        texts = [line[length:] for line, length in zip(compress(lines, layout.is_plain), layout.lengths, strict=True)]
+        written = list(map(self._values.known, texts))
+        if None in written:
+            written = [known or self._values.check(text) for known, text in zip(written, texts, strict=True)]
+            if None in written:
+                self._layout = None
+                return None
+        out = list(map(add, layout.texts, written))
+        section: dict[Family, bytes] = {}
+        for family, start, end in layout.spans:
+            block = b"\n".join(out[start:end]) + b"\n"
+            section[family] = section[family] + block if family in section else block
+        touched: list[_Series] = []
+        for position, length, targets in layout.merged:
+            value = self._values.check(lines[position][length:])
+            if value is None:
+                self._layout = None
+                return None
+            self._gather(targets, value, touched)
+        return Relabelled(section, len(out) + self._put_merged(section, touched))
+
+    def _by_heads(self, lines: list[bytes]) -> Relabelled:
+        """Relabel lines in any order, and learn the heads that are new."""
+        self._merge_found = self._odd = False
         self._touched: list[_Series] = []
         self._bad = self._repeated = self._over = 0
         self._left = self._heads.copy()
-        take: Callable[[bytes, object], Any] = self._left.pop
-        tokens = self._tokens.get
+        self._out: dict[Family, list[bytes]] = {}
+        take: Any = self._left.pop
         for line in lines:
-            head, _, value = line.rpartition(b" ")
+            head = line[: line.rfind(b" ") + 1]
             entry = take(head, _MISSING)
-            if entry is None:
-                continue
             if entry is _MISSING:
                 self._unknown(line)
-                continue
-            token = tokens(value) or self._token(value)
-            if token is None:
-                self._bad += 1
-                continue
-            append, text = entry
-            if append is None:
-                self._gather(text, token)
-            else:
-                append(text + token)
-        self._put_merged()
-        section = {family: b"\n".join(found) + b"\n" for family, found in self._lines.items() if found}
-        series = sum(map(len, self._lines.values()))
+            elif entry is not None:
+                value = line[len(head) :]
+                written = self._values.known(value) or self._values.check(value)
+                self._put(entry, written)
+        section = {family: b"\n".join(found) + b"\n" for family, found in self._out.items()}
+        series = sum(map(len, self._out.values())) + self._put_merged(section, self._touched)
         return Relabelled(section, series, self._bad, self._repeated, self._over)
+
+    def _put(self, entry: _Entry, written: bytes | None) -> None:
+        if written is None:
+            self._bad += 1
+        elif isinstance(entry, _Series):
+            self._out.setdefault(entry.family, []).append(entry.text + written)
+        elif entry is not None:
+            self._gather(entry, written, self._touched)
 
     def _unknown(self, line: bytes) -> None:
         """A line whose head is new, repeated, followed by a timestamp, or oddly spaced; or that is no sample."""
         stripped = line.strip()
         if not stripped:
+            self._odd = True
             return
         if stripped[0] == _HASH:
             self._comment(line, stripped)
             return
         found = split_series(stripped)
-        if found is None:
+        fields = found[1].split(b"#", 1)[0].split() if found else []
+        written = self._values.check(fields[0]) if 1 <= len(fields) <= 2 else None
+        if found is None or written is None:
             self._bad += 1
             return
-        inside, tail = found
-        head = inside + b"}" if b"{" in inside else inside
-        fields = tail.split(b"#", 1)[0].split()
-        token = self._token(fields[0]) if 1 <= len(fields) <= 2 else None
-        if token is None:
-            self._bad += 1
-            return
+        head = found[0] + (b"} " if b"{" in found[0] else b" ")
+        self._odd = self._odd or line != head + fields[0]
         if head not in self._heads:
-            if not self._learn(head, inside):
-                return
-        elif self._left.pop(head, _MISSING) is _MISSING:
-            self._repeated += self._heads[head] is not None
-            return
-        entry: Any = self._heads[head]
-        if entry is None:
-            return
-        append, text = entry
-        if append is None:
-            self._gather(text, token)
+            if self._learn(head):
+                self._put(self._heads[head], written)
+        elif self._left.pop(head, _MISSING) is not _MISSING:
+            self._put(self._heads[head], written)
+        elif self._heads[head] is not None:
+            self._repeated += 1
         else:
-            append(text + token)
+            self._odd = True
 
     def _comment(self, line: bytes, stripped: bytes) -> None:
-        head = line.rpartition(b" ")[0]
+        head = line[: line.rfind(b" ") + 1]
         if head not in self._heads and len(self._heads) < 2 * self._max_series:
             self._heads[head] = None
             self._resolver.comment(stripped)
 
-    def _learn(self, head: bytes, inside: bytes) -> bool:
+    def _learn(self, head: bytes) -> bool:
         """Work out where a new head leads; False when it cannot be kept."""
-        named = read_series(inside)
-        if named is None:
-            self._bad += 1
-            return False
-        name, labels = named
-        routes = self._resolver.routes(name, labels)
+        routes = self._routes(head)
         if self._samples + len(routes) > self._max_series or len(self._heads) >= 2 * self._max_series:
             self._over += len(routes)
+            self._odd = True
             return False
-        targets = tuple((self._series_of(route), route) for route in routes)
-        self._samples += len(targets)
-        self._heads[head] = self._entry(head, targets)
+        self._samples += len(routes)
+        self._heads[head] = self._entry(head, tuple((self._series_of(route), route) for route in routes))
         return True
+
+    def _routes(self, head: bytes) -> tuple[Route, ...]:
+        named = read_series(head.rstrip().removesuffix(b"}"))
+        return self._resolver.routes(*named) if named else ()
 
     def _entry(self, head: bytes, targets: _Targets) -> _Entry:
         if not targets:
             return None
         series, route = targets[0]
         if len(targets) == 1 and route.is_plain and not series.fed:
-            series.fed, series.only = True, (head, route)
-            return series.append, series.text
+            series.fed, series.only = True, head
+            return series
         for series, _ in targets:
             if series.only is not None:
-                other, its_route = series.only
-                self._heads[other] = (None, ((series, its_route),))
-                series.only = None
+                only, series.only = series.only, None
+                self._heads[only] = tuple((series, route) for route in self._routes(only))
                 self._merge_found = True
             series.fed = True
-        return None, targets
+        return targets
 
     def _series_of(self, route: Route) -> _Series:
         labels = {**route.labels, **self._place}
-        key = (route.name, tuple(sorted(labels.items())))
-        series = self._series.get(key)
+        text = f"{route.name}{{{label_text(dict(sorted(labels.items())))}}} ".encode()
+        series = self._series.get(text)
         if series is None:
-            text = f"{route.name}{{{label_text(labels)}}} ".encode()
-            collected = self._lines.setdefault(self._resolver.family(route.name), [])
-            series = self._series[key] = _Series(route.name, text, collected.append)
+            series = self._series[text] = _Series(text, route.name, self._resolver.family(route.name))
+            if "model" in labels:
+                self._models.add(labels["model"])
         return series
 
-    def _gather(self, targets: _Targets, token: bytes) -> None:
+    def _gather(self, targets: _Targets, written: bytes, touched: list[_Series]) -> None:
         """Take one value of series that are merged or converted."""
-        raw = float(token)
+        raw = float(written)
         for series, route in targets:
             value = route.value(raw)
             if value is not None and route.factor is not None:
@@ -230,26 +274,45 @@ class Relabeller:
             if value is None:
                 continue
             if not series.parts:
-                self._touched.append(series)
+                series.parts = {}
+                touched.append(series)
+            assert series.parts is not None  # noqa: S101 - made above
             series.parts[route.part] = max(value, series.parts.get(route.part, value))
 
-    def _put_merged(self) -> None:
-        for series in self._touched:
-            series.append(series.text + number_text(merged(series.name, series.parts)).encode())
-            series.parts.clear()
+    def _put_merged(self, section: dict[Family, bytes], touched: Sequence[_Series]) -> int:
+        for series in touched:
+            line = series.text + number_text(merged(series.name, series.parts or {})).encode() + b"\n"
+            section[series.family] = section.get(series.family, b"") + line
+            series.parts = None
+        return len(touched)
 
-    def _token(self, value: bytes) -> bytes | None:
-        """Return a value as Prometheus reads it, or None: Python's `float` takes more than Prometheus does."""
-        if _NUMBER.fullmatch(value):
-            token = value if math.isfinite(float(value)) else None
-        else:
-            sign, word = (value[:1], value[1:]) if value[:1] in {b"+", b"-"} else (b"", value)
-            token = _WORDS.get(word.lower())
-            if token == b"+Inf" and sign == b"-":
-                token = b"-Inf"
-        if token is not None:
-            self._tokens[value] = token
-        return token
+    def _laid_out(self, lines: list[bytes]) -> _Layout:
+        heads: list[bytes] = []
+        plain: list[tuple[int, _Series]] = []
+        found: list[tuple[int, int, _Targets]] = []
+        for position, line in enumerate(lines):
+            head = line[: line.rfind(b" ") + 1]
+            entry = self._heads.get(head)
+            heads.append(head if entry is not None or line[:1] != b"#" else line)
+            if isinstance(entry, _Series):
+                plain.append((position, entry))
+            elif entry is not None:
+                found.append((position, len(head), entry))
+        places = {position for position, _ in plain}
+        return _Layout(
+            heads,
+            [position in places for position in range(len(lines))],
+            [len(heads[position]) for position, _ in plain],
+            [series.text for _, series in plain],
+            _spans([series.family for _, series in plain]),
+            found,
+        )
+
+
+def _spans(families: Sequence[Family]) -> list[tuple[Family, int, int]]:
+    """Return the runs of equal families as (family, start, end)."""
+    starts = [i for i, family in enumerate(families) if i == 0 or family is not families[i - 1]]
+    return [(families[start], start, end) for start, end in pairwise([*starts, len(families)])]
 
 
 def _lines(body: bytes) -> list[bytes]:
@@ -258,10 +321,10 @@ def _lines(body: bytes) -> list[bytes]:
     if body[:1] == b'"':
         try:
             unquoted = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             unquoted = None
         if isinstance(unquoted, str):
             body = unquoted.encode("utf-8", "replace")
     if b"\r" in body:
         body = body.replace(b"\r\n", b"\n")
-    return body.split(b"\n")
+    return body.strip(b"\n").split(b"\n")

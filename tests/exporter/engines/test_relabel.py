@@ -229,7 +229,7 @@ def test_raw_series_keep_their_names_kinds_and_values() -> None:
     result = raw().relabel(VLLM)
     text = render([result.section], openmetrics=False).decode()
     assert "# TYPE vllm:num_requests_running gauge\n" in text
-    assert '\nvllm:num_requests_running{engine="0",model_name="m",node="n1",' in text
+    assert '\nvllm:num_requests_running{container="engine",engine="0",model_name="m",' in text
 
 
 def test_a_raw_label_of_our_name_is_kept_as_exported() -> None:
