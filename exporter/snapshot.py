@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from exporter.exposition import Section, render
 
@@ -16,38 +16,45 @@ _GZIP_LEVEL = 1
 
 
 class Snapshot:
-    """Immutable to its readers. Each form is rendered when it is first asked for, once, then kept.
+    """Never changes. Each form is rendered when it is first asked for, once, then kept.
 
     `prepare` renders a form ahead of time: the collector does so for the forms that scrapers have asked for, so
     that no scrape waits for it.
     """
 
-    def __init__(self, sections: Iterable[Section], created_unix_seconds: float) -> None:
+    def __init__(
+        self,
+        sections: Iterable[Section],
+        created_unix_seconds: float,
+        *,
+        tail: Callable[[bool], bytes] = lambda openmetrics: b"",
+    ) -> None:
+        """`tail` renders what comes after the sections, in OpenMetrics or not; it is called once for each form."""
         self._sections: tuple[Section, ...] = tuple(sections)
+        self._tail = tail
         self.created_unix_seconds = created_unix_seconds
         self._bodies: dict[tuple[bool, bool], bytes] = {}
+        self.asked: set[tuple[bool, bool]] = set()
+        """The forms (openmetrics, gzipped) that `body` was asked for."""
         self._lock = threading.Lock()
 
     def body(self, openmetrics: bool, gzipped: bool) -> bytes:
         """Return the exposition: OpenMetrics 1.0 or text format 0.0.4, plain or gzip."""
+        self.asked.add((openmetrics, gzipped))
         found = self._bodies.get((openmetrics, gzipped))
         return found if found is not None else self._rendered(openmetrics, gzipped)
-
-    @property
-    def forms(self) -> frozenset[tuple[bool, bool]]:
-        """The forms (openmetrics, gzipped) that have been asked for or prepared."""
-        return frozenset(self._bodies)
 
     def prepare(self, forms: Iterable[tuple[bool, bool]]) -> None:
         """Render these forms now."""
         for openmetrics, gzipped in forms:
-            self.body(openmetrics, gzipped)
+            self._rendered(openmetrics, gzipped)
 
     def _rendered(self, openmetrics: bool, gzipped: bool) -> bytes:
         with self._lock:
             plain = self._bodies.get((openmetrics, False))
             if plain is None:
-                plain = render(self._sections, openmetrics=openmetrics) + (_EOF if openmetrics else b"")
+                end = _EOF if openmetrics else b""
+                plain = render(self._sections, openmetrics=openmetrics) + self._tail(openmetrics) + end
                 self._bodies[openmetrics, False] = plain
             if not gzipped:
                 return plain

@@ -103,6 +103,8 @@ class Endpoint:
         self._timeout_seconds = timeout_seconds
         self._max_body_bytes = max_body_bytes
         self._connection: http.client.HTTPConnection | None = None
+        # A response without keep-alive takes the socket away from its connection: abort needs it all the same.
+        self._socket: socket.socket | None = None
         self._lock = threading.Lock()
         self._aborted = False
 
@@ -132,28 +134,27 @@ class Endpoint:
         """End a fetch that is under way; it fails with "timeout"."""
         with self._lock:
             self._aborted = True
-            connection = self._connection
-        sock = connection.sock if connection is not None else None
-        if sock is not None:
+            connected = self._socket
+        if connected is not None:
             try:
-                sock.shutdown(socket.SHUT_RDWR)
+                connected.shutdown(socket.SHUT_RDWR)
             except OSError:
                 return  # it was closed already: nothing is left to end
 
     def close(self) -> None:
         """Close the connection; the next fetch opens another."""
         with self._lock:
-            connection, self._connection = self._connection, None
+            connection, self._connection, self._socket = self._connection, None, None
         if connection is not None:
             connection.close()
 
     def _get(self, path: str, headers: dict[str, str]) -> bytes:
         connection = self._connected()
         connection.request("GET", path, headers=headers)
-        response = connection.getresponse()
-        if response.status != http.client.OK:
-            raise self._status_error(response)
-        body = _decoded(self._body(response), response.headers.get("Content-Encoding", ""), self._max_body_bytes)
+        with connection.getresponse() as response:
+            if response.status != http.client.OK:
+                raise self._status_error(response)
+            body = _decoded(self._body(response), response.headers.get("Content-Encoding", ""), self._max_body_bytes)
         if response.will_close:
             self.close()
         if self._aborted:
@@ -168,6 +169,8 @@ class Endpoint:
                 self._connection = connection
         if connection.sock is None:
             connection.connect()
+            with self._lock:
+                self._socket = connection.sock
         if self._aborted:
             raise TimeoutError
         return connection

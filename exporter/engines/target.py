@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from urllib.parse import urlsplit
 
 from exporter.config import Target
 from exporter.engines.fetch import Access
+from exporter.pods.candidates import Candidate
+from exporter.pods.pod import OWN_PREFIX
 
-__all__ = ["EngineTarget", "configured"]
+__all__ = ["EngineTarget", "configured", "discovered"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +59,22 @@ def configured(target: Target) -> EngineTarget:
             target.insecure_skip_verify,
         ),
     )
+
+
+def discovered(candidates: Iterable[Candidate]) -> Iterator[EngineTarget]:
+    """Return the targets among the node's pods: one a container, with its addresses in the order to try them."""
+    ordered = sorted(candidates, key=_container)
+    for (namespace, pod, container), found in groupby(ordered, key=_container):
+        addresses = tuple(found)
+        yield EngineTarget(
+            urls=tuple(candidate.url for candidate in addresses),
+            namespace=namespace,
+            pod=pod,
+            container=container,
+            engine=addresses[0].engine_hint,
+            declared=OWN_PREFIX in addresses[0].why or bool(addresses[0].engine_hint),
+        )
+
+
+def _container(candidate: Candidate) -> tuple[str, str, str]:
+    return candidate.namespace, candidate.pod, candidate.container

@@ -1,0 +1,116 @@
+"""All engines of the node, read in parallel, each under its own deadline."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from exporter.config import Engines
+from exporter.engines.scrape import EngineReading, EngineScraper
+from exporter.engines.target import EngineTarget
+from exporter.workers import Outcome, Worker
+
+__all__ = ["Engine", "EngineFleet"]
+
+_log = logging.getLogger(__name__)
+# The collector's deadline is the timeout's end, seen from a moment before the scrape began.
+_SLACK_SECONDS = 0.05
+
+
+@dataclass(slots=True, eq=False)
+class Engine:
+    """One replica: its scraper on a thread of its own, and what it gave last.
+
+    `is_fresh` says that `reading` came with the last `finish`; else it is the one before, still standing.
+    """
+
+    target: EngineTarget
+    scraper: EngineScraper
+    worker: Worker[EngineReading]
+    reading: EngineReading | None = None
+    duration_seconds: float = 0.0
+    answered_unix_seconds: float | None = None
+    is_fresh: bool = False
+
+
+class EngineFleet:
+    """Scrapes the targets of `set_targets`. One thread calls `begin` and `finish` in turn."""
+
+    def __init__(self, settings: Engines, node: str) -> None:
+        self._settings = settings
+        self._node = node
+        self._engines: dict[tuple[str, str, str], Engine] = {}
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """The replicas, in the order of their targets."""
+        return tuple(self._engines.values())
+
+    def set_targets(self, targets: Iterable[EngineTarget]) -> tuple[EngineTarget, ...]:
+        """Scrape these from now on; those that were scraped already go on as they are.
+
+        Returns the targets left out because an earlier one has the same labels: their series would clash.
+        """
+        wanted: dict[tuple[str, str, str], Engine] = {}
+        refused: list[EngineTarget] = []
+        for target in targets:
+            if target.identity in wanted:
+                refused.append(target)
+                continue
+            known = self._engines.get(target.identity)
+            wanted[target.identity] = known if known and known.target == target else self._opened(target)
+        for engine in self._engines.values():
+            if engine not in wanted.values():
+                _close(engine)
+        self._engines = wanted
+        return tuple(refused)
+
+    def begin(self) -> None:
+        """Start a scrape of every engine whose last one has returned."""
+        for engine in self._engines.values():
+            engine.worker.start()
+
+    def finish(self, deadline_monotonic_seconds: float) -> tuple[EngineReading, ...]:
+        """Wait for the scrapes until the deadline and return what each engine gave.
+
+        A scrape may take `timeout_seconds`, which can be longer than to the deadline: until then an engine's last
+        reading stands. One that overruns is ended and read as failed.
+        """
+        for engine in self._engines.values():
+            self._take(engine, engine.worker.wait(deadline_monotonic_seconds))
+        return tuple(engine.reading for engine in self._engines.values() if engine.reading is not None)
+
+    def close(self) -> None:
+        """End all threads and connections; a scrape under way is cut short."""
+        for engine in self._engines.values():
+            _close(engine)
+        self._engines = {}
+
+    def _take(self, engine: Engine, outcome: Outcome[EngineReading]) -> None:
+        engine.duration_seconds = outcome.duration_seconds
+        before = engine.reading
+        if outcome.state == "done":
+            engine.reading = outcome.value
+        elif outcome.state == "failed":
+            _log.error("defect while scraping %s", engine.target.urls[0], exc_info=outcome.error)
+            engine.reading = engine.scraper.failure("internal", f"{type(outcome.error).__name__}: see the log")
+        elif outcome.state == "running" and outcome.duration_seconds >= self._settings.timeout_seconds - _SLACK_SECONDS:
+            engine.scraper.abort()
+            limit = self._settings.timeout_seconds
+            engine.reading = engine.scraper.failure("timeout", f"no whole answer within {limit:g} s")
+        engine.is_fresh = engine.reading is not before
+        if engine.is_fresh and engine.reading is not None and engine.reading.up:
+            engine.answered_unix_seconds = time.time()
+
+    def _opened(self, target: EngineTarget) -> Engine:
+        scraper = EngineScraper(target, self._settings, self._node)
+        return Engine(target, scraper, Worker(f"engine {target.pod or target.urls[0]}", scraper.scrape))
+
+
+def _close(engine: Engine) -> None:
+    engine.worker.close()
+    engine.scraper.abort()
+    # Whatever its thread still does, it does with a connection that is closed.
+    engine.scraper.close()
