@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from typing import Any
 
+from exporter.dcgm import DcgmReader
 from exporter.engines.fleet import Engine
+from exporter.exposition import Section
+from exporter.gpus.source import GpuSource
+from exporter.pods.watch import PodView
 from exporter.selfmetrics import SelfMetrics
 
 __all__ = ["Accounts"]
@@ -52,7 +57,7 @@ class Accounts:
             if not engine.is_fresh:
                 continue
             if reading.reason is not None:
-                self._metrics.add(_PER_ENGINE[1], reason=reading.reason, **place)
+                self._metrics.add(_PER_ENGINE[1], 1, reason=reading.reason, **place)
             for reason, count in (
                 ("bad_line", reading.bad_lines),
                 ("repeated_series", reading.repeated_series),
@@ -67,13 +72,51 @@ class Accounts:
         self._metrics.set(f"{_P}series", series, source="engines")
         self._success("engines")
 
+    def gpus(self, gpus: GpuSource, section: Section) -> None:
+        """Count what the GPUs gave."""
+        self._metrics.set(f"{_P}gpus_expected", gpus.expected_gpus)
+        self._metrics.set(f"{_P}gpus_visible", gpus.visible_gpus)
+        self._metrics.set(f"{_P}series", _series(section), source="gpu")
+        self._errors("gpu", gpus.error_counts())
+        if gpus.state.name == "ready" and gpus.visible_gpus == gpus.expected_gpus:
+            self._success("gpu")
+
+    def pods(self, view: PodView) -> None:
+        """Count what is known of pods."""
+        counts: dict[str, int] = {}
+        for (source, reason), count in view.errors.items():
+            counts[f"{source}:{reason}"] = count
+        self._errors("pods", counts)
+        if view.updated_unix_seconds and not view.problems:
+            self._metrics.set(f"{_P}last_success_timestamp_seconds", view.updated_unix_seconds, source="pods")
+
+    def dcgm(self, dcgm: DcgmReader, section: Section) -> None:
+        """Count what a dcgm-exporter gave, if there is one."""
+        if dcgm.url:
+            self._metrics.set(f"{_P}series", _series(section), source="dcgm")
+            self._errors("dcgm", dcgm.errors)
+            if not dcgm.problem:
+                self._success("dcgm")
+
+    def otlp(self, failures: Mapping[Any, int]) -> None:
+        """Count pushes that failed."""
+        self._errors("otlp", failures)
+
+    def configuration(self, *, in_force: bool) -> None:
+        """Say whether the configuration in force is the one in the file."""
+        self._metrics.set(f"{_P}config_last_reload_successful", int(in_force))
+
     def _success(self, source: str) -> None:
         self._metrics.set(f"{_P}last_success_timestamp_seconds", time.time(), source=source)
 
-    def _errors(self, source: str, counts: Mapping[str, int]) -> None:
+    def _errors(self, source: str, counts: Mapping[Any, int]) -> None:
         """Bring a source's own running counts over."""
         for reason, count in counts.items():
             new = count - self._counted.get((source, reason), 0)
             if new > 0:
                 self._metrics.add(f"{_P}source_errors_total", new, source=source, reason=reason)
             self._counted[source, reason] = count
+
+
+def _series(section: Section) -> int:
+    return sum(block.count(b"\n") for block in section.values())

@@ -35,14 +35,16 @@ _FORM_KEPT_SECONDS = 150.0
 class Collector:
     """Collects from `start` to `close`. `snapshot` is replaced whole; everything else is read by its own thread."""
 
-    def __init__(self, config: Config, gpus: GpuSource | None, pods: PodWatcher, metrics: SelfMetrics) -> None:
+    def __init__(
+        self, config: Config, gpus: GpuSource, pods: PodWatcher, metrics: SelfMetrics, accounts: Accounts
+    ) -> None:
         self.gpus, self.pods = gpus, pods
         self.fleet = EngineFleet(config.engines, config.node_name)
         self.dcgm = DcgmReader(config)
         self.snapshot: Snapshot | None = None
         self._config = config
         self._metrics = metrics
-        self._accounts = Accounts(metrics)
+        self._accounts = accounts
         self._targets: tuple[EngineTarget, ...] | None = None
         self._refused: tuple[EngineTarget, ...] = ()
         self._asked_seconds: dict[tuple[bool, bool], float] = {}
@@ -72,7 +74,7 @@ class Collector:
         self.fleet.close()
         self.dcgm.close()
 
-    def apply(self, config: Config, gpus: GpuSource | None, pods: PodWatcher) -> None:
+    def apply(self, config: Config, gpus: GpuSource, pods: PodWatcher) -> None:
         """Collect by another configuration from the next collection on; the last snapshot is served until then.
 
         Sources that are the same objects as before go on; the caller closes those that it replaced.
@@ -94,12 +96,9 @@ class Collector:
         self._set_targets(view)
         self.fleet.begin()
         self.dcgm.begin(view)
-        gpu_section: Section = {}
-        if self.gpus is not None:
-            gpu_deadline = begun + min(
-                self._config.gpu.timeout_seconds, _SHARE_OF_INTERVAL * self._config.interval_seconds
-            )
-            gpu_section = self.gpus.collect(gpu_deadline, view.owners.by_device)
+        gpu_section = self.gpus.collect(
+            begun + _SHARE_OF_INTERVAL * self._config.interval_seconds, view.owners.by_device
+        )
         readings = self.fleet.finish(deadline)
         dcgm_section = self.dcgm.finish(deadline, gpu_section)
         sections = [gpu_section, view.owners.section, dcgm_section, *(reading.section for reading in readings)]
@@ -135,7 +134,7 @@ class Collector:
             try:
                 with self._lock:
                     self.collect()
-            except Exception:
+            except Exception:  # noqa: BLE001 - logged and counted
                 # A defect of this program: the last snapshot stands, its age shows, and the next one is tried.
                 _log.exception("a collection failed")
                 self._accounts.defect()

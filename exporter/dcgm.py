@@ -154,9 +154,7 @@ class DcgmReader:
 
     def _opened(self, url: str) -> Endpoint:
         limits = self._config.engines
-        return Endpoint(
-            url, Access(), timeout_seconds=limits.timeout_seconds, max_body_bytes=limits.max_body_bytes
-        )
+        return Endpoint(url, Access(), timeout_seconds=limits.timeout_seconds, max_body_bytes=limits.max_body_bytes)
 
     def _scrape(self) -> Relabelled:
         endpoint = self._endpoint

@@ -29,19 +29,19 @@ class SelfMetrics:
         ProcessCollector(namespace=_PREFIX, registry=self._registry)
         self.set(f"{_PREFIX}_build_info", 1, version=version)
 
-    def set(self, name: str, value: float, **labels: str) -> None:
+    def set(self, name: str, value: float, /, **labels: str) -> None:
         """Set a gauge."""
         metric = self._labelled(name, labels)
         assert isinstance(metric, Gauge)  # noqa: S101 - the catalogue says so
         metric.set(value)
 
-    def add(self, name: str, amount: float = 1, **labels: str) -> None:
+    def add(self, name: str, amount: float = 1, /, **labels: str) -> None:
         """Add to a counter."""
         metric = self._labelled(name, labels)
         assert isinstance(metric, Counter)  # noqa: S101 - the catalogue says so
         metric.inc(amount)
 
-    def forget(self, name: str, **labels: str) -> None:
+    def forget(self, name: str, /, **labels: str) -> None:
         """Drop the series of what is gone: all that have these labels."""
         self._metrics[name].remove_by_labels(labels)
 

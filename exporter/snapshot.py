@@ -44,6 +44,11 @@ class Snapshot:
         found = self._bodies.get((openmetrics, gzipped))
         return found if found is not None else self._rendered(openmetrics, gzipped)
 
+    @property
+    def forms(self) -> frozenset[tuple[bool, bool]]:
+        """The forms that are rendered."""
+        return frozenset(self._bodies)
+
     def prepare(self, forms: Iterable[tuple[bool, bool]]) -> None:
         """Render these forms now."""
         for openmetrics, gzipped in forms:

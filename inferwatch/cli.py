@@ -33,6 +33,10 @@ _COMMANDS = {
         "inferwatch.commands.diagnose:command",
         "Say what is wrong with an inference server, why, and what to change.",
     ),
+    "exporter": _Entry(
+        "inferwatch.commands.exporter:command",
+        "Serve a node's GPUs and inference engines to Prometheus, under one schema.",
+    ),
     "explain": _Entry(
         "inferwatch.commands.explain:command",
         "Explain a cause that a diagnosis can name.",

@@ -44,7 +44,8 @@ class ReplayServer:
 
     Use it as a context manager; the playback starts on entering. `clock` gives real seconds, `speed` is
     recorded seconds a real second. `start="ready"` begins when the recorded server became ready. `port` 0
-    picks a free port. After the recording's end the last scrape stays.
+    picks a free port. After the recording's end the last scrape stays, or with `repeat` it begins anew, as
+    if the engine had been restarted.
 
     Raises RecordingError for a recording that cannot be read, or that never became ready when `start` asks
     for that; entering raises OSError when the address cannot be bound.
@@ -58,8 +59,10 @@ class ReplayServer:
         port: int = 0,
         speed: float = 1.0,
         start: Start = "start",
+        repeat: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._repeat = repeat
         self._host, self._port = host, port
         self._speed, self._clock = speed, clock
         self._start_offset_seconds = _start_offset_seconds(recording, start)
@@ -101,7 +104,10 @@ class ReplayServer:
     @property
     def position_seconds(self) -> float:
         """Where the playback stands, in recorded seconds since the engine's start."""
-        return self._start_offset_seconds + (self._clock() - self._begun_seconds) * self._speed
+        played = (self._clock() - self._begun_seconds) * self._speed
+        if self._repeat:
+            played %= max(self._end_offset_seconds - self._start_offset_seconds, 1.0)
+        return self._start_offset_seconds + played
 
     @property
     def ended(self) -> bool:

@@ -195,9 +195,14 @@ class EngineScraper:
 
     def _read(self, known: _Known, body: bytes) -> EngineReading:
         result = known.canonical.relabel(body)
-        if not result.series and self._recognised(body) is None:
-            self._known = None if not self.target.engine else known
-            return self.failure(*self._refusal)
+        if not result.series:
+            engine = self._recognised(body)
+            if engine is None:
+                known.was_down = True
+                return self.failure(*self._refusal)
+            if engine.name != known.engine.name:
+                self._known = self._opened(engine, known.endpoint)
+                return self._read(self._known, body)
         known.models = known.canonical.models
         section: dict[Family, bytes] = {}
         section[signal_family(_UP)] = self._head(_UP, known.engine.name, known.models) + b"1\n"
