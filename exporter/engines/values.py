@@ -7,8 +7,10 @@ import re
 
 __all__ = ["Values"]
 
+_NUMBERS = re.compile(rb"(?:[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\n)*")
 _NUMBER = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _WORDS = {b"nan": b"NaN", b"inf": b"+Inf", b"infinity": b"+Inf"}
+_INFINITIES = {math.inf, -math.inf}
 _KEPT = 4096
 
 
@@ -32,6 +34,11 @@ class Values:
         if written is not None:
             self._known[text] = written
         return written
+
+    def learn(self, texts: list[bytes]) -> None:
+        """Check many texts at once, if they are all plain numbers; else leave each to `check`."""
+        if _NUMBERS.fullmatch(b"\n".join(texts) + b"\n") and _INFINITIES.isdisjoint(map(float, texts)):
+            self._known.update(zip(texts, texts, strict=True))
 
     def trim(self) -> None:
         """Forget what was seen when it has become much; between scrapes, not within one."""
