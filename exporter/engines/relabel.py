@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from catalog.exposition import read_series, split_series
 from catalog.translate import Route, merged
 from exporter.engines.layout import Entry, Layout, Merge, Series, laid_out
-from exporter.engines.values import Values
+from exporter.engines.values import Values, is_number
 from exporter.exposition import Family, label_text, number_text
 
 __all__ = ["Relabelled", "Relabeller", "Resolver"]
@@ -191,6 +191,9 @@ class Relabeller:
     def _learn(self, head: bytes) -> bool:
         """Work out where a new head leads; False when it cannot be kept."""
         routes = self._routes(head)
+        if not all(map(self._is_sound, routes)):
+            self._bad += 1
+            return False
         if self._samples + len(routes) > self._max_series or len(self._heads) >= 2 * self._max_series:
             self._over += len(routes)
             self._odd = True
@@ -198,6 +201,17 @@ class Relabeller:
         self._samples += len(routes)
         self._heads[head] = self._entry(head, tuple((self._series_of(route), route) for route in routes))
         return True
+
+    def _is_sound(self, route: Route) -> bool:
+        """Whether a series is what its family's kind wants: Prometheus refuses a whole scrape for one that is not."""
+        family = self._resolver.family(route.name)
+        bound = {"histogram": "le", "summary": "quantile"}.get(family.kind)
+        if bound is None:
+            return True
+        part = route.name.removeprefix(family.name)
+        if part in {"_sum", "_count"}:
+            return bound not in route.labels
+        return part == ("_bucket" if bound == "le" else "") and is_number(route.labels.get(bound, ""))
 
     def _routes(self, head: bytes) -> tuple[Route, ...]:
         named = read_series(head.rstrip().removesuffix(b"}"))

@@ -5,13 +5,20 @@ from __future__ import annotations
 import math
 import re
 
-__all__ = ["Values"]
+__all__ = ["Values", "is_number"]
 
 _NUMBERS = re.compile(rb"(?:[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\n)*")
 _NUMBER = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _WORDS = {b"nan": b"NaN", b"inf": b"+Inf", b"infinity": b"+Inf"}
 _INFINITIES = {math.inf, -math.inf}
 _KEPT = 4096
+
+
+def is_number(text: str) -> bool:
+    """Tell whether a bound or a quantile is one that Prometheus reads."""
+    if text.removeprefix("+").removeprefix("-").lower() in {"inf", "infinity"}:
+        return True
+    return _NUMBER.fullmatch(text.encode()) is not None and math.isfinite(float(text))
 
 
 class Values:

@@ -32,6 +32,16 @@ def says(*parts: bytes) -> Answer:
     return answer
 
 
+def says_in_turn(*bodies: bytes) -> Answer:
+    """Answer each request with the next of these bodies."""
+    left = list(bodies)
+
+    def answer(connection: socket.socket, stop: threading.Event) -> None:
+        says(response(left.pop(0)))(connection, stop)
+
+    return answer
+
+
 def drips(part: bytes, pause_seconds: float = 0.02, start: bytes = b"") -> Answer:
     """Send a few bytes now and then, for ever."""
 
@@ -61,7 +71,7 @@ def is_silent(connection: socket.socket, stop: threading.Event) -> None:
 
 
 @contextmanager
-def serving(answer: Answer | Callable[[], Answer]) -> Iterator[str]:
+def serving(answer: Answer) -> Iterator[str]:
     """A server on a free port that gives this answer to every request; yields its URL."""
     stop = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -78,7 +88,7 @@ def serving(answer: Answer | Callable[[], Answer]) -> Iterator[str]:
                         if not received:
                             return
                         request += received
-                    answer(connection, stop)  # type: ignore[call-arg]
+                    answer(connection, stop)
                 except OSError:
                     return  # the client ended it, as it should
 
