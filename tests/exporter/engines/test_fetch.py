@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 import trustme
-from endpoints import VLLM, Answer, drips, floods, is_silent, response, says, serving
 
 from exporter.engines.fetch import REASONS, Access, Endpoint, FetchError, Reason
+from tests.exporter.engines.endpoints import VLLM, Answer, drips, floods, is_silent, response, says, serving
 
 OPEN = "HTTP/1.1 200 OK\r\n"
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 import pytest
-from endpoints import VLLM, response, says, says_in_turn, serving
 
 from exporter.config import Engines, Target
 from exporter.engines.scrape import EngineReading, EngineScraper
@@ -16,6 +15,7 @@ from exporter.engines.target import EngineTarget, configured
 from exporter.exposition import render
 from recordings.reader import load
 from recordings.replay import ManualClock, ReplayServer
+from tests.exporter.engines.endpoints import VLLM, response, says, says_in_turn, serving
 
 SETTINGS = Engines(timeout_seconds=2.0)
 
