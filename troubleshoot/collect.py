@@ -9,7 +9,6 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
-from troubleshoot.findings import InputSummary
 from troubleshoot.logs.matcher import Matcher
 from troubleshoot.logs.scan import scan
 from troubleshoot.logs.signatures import SIGNATURES
@@ -19,6 +18,7 @@ from troubleshoot.sources.files import open_bytes
 
 if TYPE_CHECKING:
     from troubleshoot.evidence import Evidence
+    from troubleshoot.findings import InputSummary
     from troubleshoot.logs.events import Event
     from troubleshoot.logs.facts import LogFacts
     from troubleshoot.logs.scan import ByteSource, ScanResult
@@ -47,6 +47,14 @@ class Collected:
     inputs: list[InputSummary] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     interrupted: bool = False
+
+    def add(
+        self, name: str, kind: Literal["log", "metrics"], size_bytes: int = 0, lines: int = 0, note: str = ""
+    ) -> None:
+        """Add the summary of an input."""
+        from troubleshoot.findings import InputSummary
+
+        self.inputs.append(InputSummary(name, kind, size_bytes, lines, note=note))
 
 
 def _silent(_name: str, _done: int, _total: int | None) -> None:
@@ -85,7 +93,7 @@ def _read_logs(request: Request, report: Report, result: Collected) -> list[Scan
             continue
         parts.append(found)
         result.interrupted = result.interrupted or found.interrupted
-        result.inputs.append(InputSummary(found.name, "log", found.size_bytes, found.lines, note=note))
+        result.add(found.name, "log", found.size_bytes, found.lines, note)
     return parts
 
 
@@ -100,7 +108,7 @@ def _load_judges() -> None:
 
 def _not_read(result: Collected, error: InputError, kind: Literal["log", "metrics"]) -> None:
     result.problems.append(str(error))
-    result.inputs.append(InputSummary(error.name, kind, note=f"not read: {error.problem}"))
+    result.add(error.name, kind, note=f"not read: {error.problem}")
 
 
 def _facts(parts: Sequence[ScanResult]) -> LogFacts:
@@ -154,7 +162,7 @@ def _saved(source: int, spec: str, result: Collected) -> Body:
     from troubleshoot.sources.exposition import read_exposition
 
     scrapes = read_exposition(spec)
-    result.inputs.append(InputSummary(scrapes.name, "metrics", len(scrapes.body), note=scrapes.note))
+    result.add(scrapes.name, "metrics", len(scrapes.body), note=scrapes.note)
     return Body(source, None, scrapes.body)
 
 
@@ -212,5 +220,5 @@ def _seen(
         note = f"{number} of {total} scrapes failed, the first: {watched.failures[0][1]}"
     size_bytes = sum(len(body) for _, body in watched.seen)
     if watched.seen:
-        result.inputs.append(InputSummary(redacted(spec), "metrics", size_bytes, note=note))
+        result.add(redacted(spec), "metrics", size_bytes, note=note)
     return [Body(source, time_seconds, body) for time_seconds, body in watched.seen]

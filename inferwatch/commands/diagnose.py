@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from troubleshoot.findings import Severity
-
 if TYPE_CHECKING:
     from troubleshoot.report import Format
 
@@ -93,9 +91,7 @@ def command(
     Exit status: 0 healthy, 1 a finding at or above --fail-on, 2 bad usage or unreadable input, 3 inconclusive.
     """
     from troubleshoot.collect import Request, collect
-    from troubleshoot.diagnosis import diagnose
     from troubleshoot.progress import progress_on
-    from troubleshoot.report import render
 
     if not logs and not metrics:
         raise click.UsageError("nothing to read; give --log FILE, --metrics URL, or both")
@@ -105,6 +101,11 @@ def command(
         click.echo(f"inferwatch: {problem}", err=True)
     if collected.evidence is None:
         ctx.exit(2)
+    # Not before: while a large log is searched by other processes, `collect` has the time to import these.
+    from troubleshoot.diagnosis import diagnose
+    from troubleshoot.findings import Severity
+    from troubleshoot.report import render
+
     diagnosis = diagnose(collected.evidence, collected.inputs, interrupted=collected.interrupted)
     if output is None:
         render(diagnosis, report, stream=sys.stdout)
