@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from troubleshoot.logs.matcher import Matcher
 from troubleshoot.logs.scan import scan
@@ -28,8 +28,7 @@ Report = Callable[[str, int, int | None], None]
 """Called with (input, done, total): bytes of a file, seconds of a watched URL; total None where unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What to read. `window_seconds` is for live URLs."""
 
     logs: Sequence[str] = ()
