@@ -165,13 +165,13 @@ def _saved(source: int, spec: str, result: Collected) -> Body:
     return Body(source, None, scrapes.body)
 
 
-@dataclass(slots=True)
 class _Watched:
     """One live endpoint: what was seen of it so far, what failed, and why it could not be watched at all."""
 
-    seen: list[tuple[float, bytes]] = field(default_factory=list)
-    failures: Sequence[tuple[float, str]] = ()
-    error: InputError | None = None
+    def __init__(self) -> None:
+        self.seen: list[tuple[float, bytes]] = []
+        self.failures: Sequence[tuple[float, str]] = ()
+        self.error: InputError | None = None
 
 
 def _watch_all(specs: Sequence[str], seconds: float, report: Report, result: Collected) -> dict[str, _Watched]:
