@@ -114,11 +114,12 @@ def _branches(signature: Signature) -> Iterator[str]:
 
 
 def _literals_of(find: str, *, caseless: bool) -> Iterator[_Literal]:
-    text = plain_text(find)
+    known = LITERALS.get(find)
+    text = plain_text(find) if known is None else None
     if text is not None:
         yield _Literal(text, caseless, is_exact=True)
         return
-    for literal in LITERALS.get(find) or required_literals(find):
+    for literal in known or required_literals(find):
         yield _Literal(literal, caseless, is_exact=False)
 
 
