@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib import import_module
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from troubleshoot.logs.matcher import Matcher
@@ -60,12 +59,15 @@ def _silent(_name: str, _done: int, _total: int | None) -> None:
     """No progress wanted."""
 
 
-def collect(request: Request, report: Report = _silent) -> Collected:
-    """Read every input. Ctrl-C ends the reading: what is known so far is the evidence."""
+def collect(request: Request, report: Report = _silent, meanwhile: Callable[[], None] | None = None) -> Collected:
+    """Read every input. Ctrl-C ends the reading: what is known so far is the evidence.
+
+    `meanwhile` is called while other processes search a large log, where they do: it may import what comes after.
+    """
     result = Collected()
     # Logs after metrics: what an engine writes while its endpoint is watched belongs to the picture.
     metrics = _read_metrics(request, report, result)
-    parts = _read_logs(request, report, result)
+    parts = _read_logs(request, report, result, meanwhile)
     log = _facts(parts) if parts else None
     if log is not None or metrics is not None:
         from troubleshoot.evidence import Evidence
@@ -74,7 +76,9 @@ def collect(request: Request, report: Report = _silent) -> Collected:
     return result
 
 
-def _read_logs(request: Request, report: Report, result: Collected) -> list[ScanResult]:
+def _read_logs(
+    request: Request, report: Report, result: Collected, meanwhile: Callable[[], None] | None
+) -> list[ScanResult]:
     parts: list[ScanResult] = []
     matcher: Matcher | None = None
     for spec in dict.fromkeys(request.logs):
@@ -82,7 +86,7 @@ def _read_logs(request: Request, report: Report, result: Collected) -> list[Scan
             with open_bytes(spec) as source:
                 matcher = matcher or Matcher(SIGNATURES)
                 told = partial(_told, report, source)
-                found = scan(source, SIGNATURES, matcher, told, meanwhile=_load_judges)
+                found = scan(source, SIGNATURES, matcher, told, meanwhile=meanwhile)
                 note = source.note
         except InputError as error:
             _not_read(result, error, "log")
@@ -98,11 +102,6 @@ def _read_logs(request: Request, report: Report, result: Collected) -> list[Scan
 
 def _told(report: Report, source: ByteSource, done: int) -> None:
     report(source.name, done, source.size_bytes)
-
-
-def _load_judges() -> None:
-    """Import what comes after the reading: a third of the program's modules."""
-    import_module("troubleshoot.diagnosis")
 
 
 def _not_read(result: Collected, error: InputError, kind: Literal["log", "metrics"]) -> None:

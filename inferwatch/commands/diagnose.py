@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,12 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, text: str) -> float:
     if not 0 < seconds <= 3600:
         raise click.BadParameter(f"{text!r} is out of range; write between 1s and 1h")
     return seconds
+
+
+def _load(report: Format) -> None:
+    """Import what comes after the reading, a third of the program's modules, while a large log is searched."""
+    for module in ("troubleshoot.diagnosis", f"troubleshoot.report.{report}"):
+        import_module(module)
 
 
 @click.command("diagnose")
@@ -96,12 +104,14 @@ def command(
     if not logs and not metrics:
         raise click.UsageError("nothing to read; give --log FILE, --metrics URL, or both")
     with progress_on(sys.stderr) as progress:
-        collected = collect(Request(logs, metrics, window, engine or "", symptom or ""), progress)
+        collected = collect(
+            Request(logs, metrics, window, engine or "", symptom or ""), progress, partial(_load, report)
+        )
     for problem in collected.problems:
         click.echo(f"inferwatch: {problem}", err=True)
     if collected.evidence is None:
         ctx.exit(2)
-    # Not before: while a large log is searched by other processes, `collect` has the time to import these.
+    # Not before: see `_load`.
     from troubleshoot.diagnosis import diagnose
     from troubleshoot.findings import Severity
     from troubleshoot.report import render
