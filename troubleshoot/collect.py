@@ -6,10 +6,8 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib import import_module
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from troubleshoot.findings import InputSummary
 from troubleshoot.logs.matcher import Matcher
 from troubleshoot.logs.scan import scan
 from troubleshoot.logs.signatures import SIGNATURES
@@ -19,6 +17,7 @@ from troubleshoot.sources.files import open_bytes
 
 if TYPE_CHECKING:
     from troubleshoot.evidence import Evidence
+    from troubleshoot.findings import InputSummary
     from troubleshoot.logs.events import Event
     from troubleshoot.logs.facts import LogFacts
     from troubleshoot.logs.scan import ByteSource, ScanResult
@@ -28,8 +27,7 @@ Report = Callable[[str, int, int | None], None]
 """Called with (input, done, total): bytes of a file, seconds of a watched URL; total None where unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What to read. `window_seconds` is for live URLs."""
 
     logs: Sequence[str] = ()
@@ -48,17 +46,28 @@ class Collected:
     problems: list[str] = field(default_factory=list)
     interrupted: bool = False
 
+    def add(
+        self, name: str, kind: Literal["log", "metrics"], size_bytes: int = 0, lines: int = 0, note: str = ""
+    ) -> None:
+        """Add the summary of an input."""
+        from troubleshoot.findings import InputSummary
+
+        self.inputs.append(InputSummary(name, kind, size_bytes, lines, note=note))
+
 
 def _silent(_name: str, _done: int, _total: int | None) -> None:
     """No progress wanted."""
 
 
-def collect(request: Request, report: Report = _silent) -> Collected:
-    """Read every input. Ctrl-C ends the reading: what is known so far is the evidence."""
+def collect(request: Request, report: Report = _silent, meanwhile: Callable[[], None] | None = None) -> Collected:
+    """Read every input. Ctrl-C ends the reading: what is known so far is the evidence.
+
+    `meanwhile` is called while other processes search a large log, where they do: it may import what comes after.
+    """
     result = Collected()
     # Logs after metrics: what an engine writes while its endpoint is watched belongs to the picture.
     metrics = _read_metrics(request, report, result)
-    parts = _read_logs(request, report, result)
+    parts = _read_logs(request, report, result, meanwhile)
     log = _facts(parts) if parts else None
     if log is not None or metrics is not None:
         from troubleshoot.evidence import Evidence
@@ -67,7 +76,9 @@ def collect(request: Request, report: Report = _silent) -> Collected:
     return result
 
 
-def _read_logs(request: Request, report: Report, result: Collected) -> list[ScanResult]:
+def _read_logs(
+    request: Request, report: Report, result: Collected, meanwhile: Callable[[], None] | None
+) -> list[ScanResult]:
     parts: list[ScanResult] = []
     matcher: Matcher | None = None
     for spec in dict.fromkeys(request.logs):
@@ -75,7 +86,7 @@ def _read_logs(request: Request, report: Report, result: Collected) -> list[Scan
             with open_bytes(spec) as source:
                 matcher = matcher or Matcher(SIGNATURES)
                 told = partial(_told, report, source)
-                found = scan(source, SIGNATURES, matcher, told, meanwhile=_load_judges)
+                found = scan(source, SIGNATURES, matcher, told, meanwhile=meanwhile)
                 note = source.note
         except InputError as error:
             _not_read(result, error, "log")
@@ -85,7 +96,7 @@ def _read_logs(request: Request, report: Report, result: Collected) -> list[Scan
             continue
         parts.append(found)
         result.interrupted = result.interrupted or found.interrupted
-        result.inputs.append(InputSummary(found.name, "log", found.size_bytes, found.lines, note=note))
+        result.add(found.name, "log", found.size_bytes, found.lines, note)
     return parts
 
 
@@ -93,14 +104,9 @@ def _told(report: Report, source: ByteSource, done: int) -> None:
     report(source.name, done, source.size_bytes)
 
 
-def _load_judges() -> None:
-    """Import what comes after the reading: a third of the program's modules."""
-    import_module("troubleshoot.diagnosis")
-
-
 def _not_read(result: Collected, error: InputError, kind: Literal["log", "metrics"]) -> None:
     result.problems.append(str(error))
-    result.inputs.append(InputSummary(error.name, kind, note=f"not read: {error.problem}"))
+    result.add(error.name, kind, note=f"not read: {error.problem}")
 
 
 def _facts(parts: Sequence[ScanResult]) -> LogFacts:
@@ -154,17 +160,17 @@ def _saved(source: int, spec: str, result: Collected) -> Body:
     from troubleshoot.sources.exposition import read_exposition
 
     scrapes = read_exposition(spec)
-    result.inputs.append(InputSummary(scrapes.name, "metrics", len(scrapes.body), note=scrapes.note))
+    result.add(scrapes.name, "metrics", len(scrapes.body), note=scrapes.note)
     return Body(source, None, scrapes.body)
 
 
-@dataclass(slots=True)
 class _Watched:
     """One live endpoint: what was seen of it so far, what failed, and why it could not be watched at all."""
 
-    seen: list[tuple[float, bytes]] = field(default_factory=list)
-    failures: Sequence[tuple[float, str]] = ()
-    error: InputError | None = None
+    def __init__(self) -> None:
+        self.seen: list[tuple[float, bytes]] = []
+        self.failures: Sequence[tuple[float, str]] = ()
+        self.error: InputError | None = None
 
 
 def _watch_all(specs: Sequence[str], seconds: float, report: Report, result: Collected) -> dict[str, _Watched]:
@@ -212,5 +218,5 @@ def _seen(
         note = f"{number} of {total} scrapes failed, the first: {watched.failures[0][1]}"
     size_bytes = sum(len(body) for _, body in watched.seen)
     if watched.seen:
-        result.inputs.append(InputSummary(redacted(spec), "metrics", size_bytes, note=note))
+        result.add(redacted(spec), "metrics", size_bytes, note=note)
     return [Body(source, time_seconds, body) for time_seconds, body in watched.seen]

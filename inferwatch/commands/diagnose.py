@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-
-from troubleshoot.findings import Severity
 
 if TYPE_CHECKING:
     from troubleshoot.report import Format
@@ -27,6 +27,12 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, text: str) -> float:
     if not 0 < seconds <= 3600:
         raise click.BadParameter(f"{text!r} is out of range; write between 1s and 1h")
     return seconds
+
+
+def _load(report: Format) -> None:
+    """Import what comes after the reading, a third of the program's modules, while a large log is searched."""
+    for module in ("troubleshoot.diagnosis", f"troubleshoot.report.{report}"):
+        import_module(module)
 
 
 @click.command("diagnose")
@@ -93,18 +99,23 @@ def command(
     Exit status: 0 healthy, 1 a finding at or above --fail-on, 2 bad usage or unreadable input, 3 inconclusive.
     """
     from troubleshoot.collect import Request, collect
-    from troubleshoot.diagnosis import diagnose
     from troubleshoot.progress import progress_on
-    from troubleshoot.report import render
 
     if not logs and not metrics:
         raise click.UsageError("nothing to read; give --log FILE, --metrics URL, or both")
     with progress_on(sys.stderr) as progress:
-        collected = collect(Request(logs, metrics, window, engine or "", symptom or ""), progress)
+        collected = collect(
+            Request(logs, metrics, window, engine or "", symptom or ""), progress, partial(_load, report)
+        )
     for problem in collected.problems:
         click.echo(f"inferwatch: {problem}", err=True)
     if collected.evidence is None:
         ctx.exit(2)
+    # Not before: see `_load`.
+    from troubleshoot.diagnosis import diagnose
+    from troubleshoot.findings import Severity
+    from troubleshoot.report import render
+
     diagnosis = diagnose(collected.evidence, collected.inputs, interrupted=collected.interrupted)
     if output is None:
         render(diagnosis, report, stream=sys.stdout)

@@ -115,15 +115,16 @@ class Keeper:
             else:
                 self._recent.setdefault(identity, deque(maxlen=room.recent)).append(kept)
 
-    def between(self, later: Keeper) -> Keeper:
+    def between(self, later: KeeperState) -> Keeper:
         """A keeper for text between this one's and `later`'s: with room for what the three, merged, will hold."""
         keeper = Keeper(self._signatures)
+        _, later_places, _ = later
         keeper._room = {
             identity: _Room(
                 _ALL_ROOM.first - len(self._first.get(identity, ())),
-                _ALL_ROOM.recent - len(later._first.get(identity, ())),
+                max(0, _ALL_ROOM.recent - len(later_places.get(identity, ()))),
             )
-            for identity in {*self._first, *later._first}
+            for identity in {*self._first, *later_places}
             if self._signatures[identity].keep in (Keep.RARE, Keep.FACT, Keep.ROUTINE)
         }
         keeper._full = {

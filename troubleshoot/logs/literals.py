@@ -20,6 +20,7 @@ _NOTHING = frozenset({""})
 
 _PLAIN = re.compile(r"(?:[^\\.^$*+?{}\[\]|()]|\\[^\w\s])+")
 _ESCAPE = re.compile(r"\\(.)")
+_SPECIAL = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|[()|]")
 
 
 @cache
@@ -45,30 +46,23 @@ def alternatives(expression: str) -> list[str]:
         return [expression]
     if not any(character in expression for character in "\\[("):
         return expression.split("|")
-    branches, depth, begin, index = [], 0, 0, 0
-    in_set = False
-    while index < len(expression):
-        character = expression[index]
-        if character == "\\":
-            index += 1
-        elif in_set:
-            in_set = character != "]"
-        elif character == "[":
-            in_set = True
-        elif character == "(":
+    branches, depth, begin = [], 0, 0
+    for special in _SPECIAL.finditer(expression):
+        if special[0] == "(":
             depth += 1
-        elif character == ")":
+        elif special[0] == ")":
             depth -= 1
-        elif character == "|" and depth == 0:
-            branches.append(expression[begin:index])
-            begin = index + 1
-        index += 1
+        elif special[0] == "|" and depth == 0:
+            branches.append(expression[begin : special.start()])
+            begin = special.end()
     return [*branches, expression[begin:]]
 
 
 def plain_text(expression: str) -> str | None:
     """The one text that the expression matches, where it is a text and nothing more; None otherwise."""
-    return _ESCAPE.sub(r"\1", expression) if _PLAIN.fullmatch(expression) else None
+    if not _PLAIN.fullmatch(expression):
+        return None
+    return _ESCAPE.sub(r"\1", expression) if "\\" in expression else expression
 
 
 def required_literals(expression: str) -> frozenset[str]:

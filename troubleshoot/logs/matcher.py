@@ -73,15 +73,19 @@ class Matcher:
         ids: list[int] = []
         flags: list[int] = []
         routine: dict[int, bytes] = {}
+        marks: dict[int, bytes] = {}
         for index, (literal, finds) in enumerate(zip(self._literals, self._finds, strict=True)):
             keeps = {signature.keep for signature, _ in finds if signature.id not in without}
             if not keeps:
                 continue
             once = keeps <= sampled or (literal.is_exact and keeps == {Keep.MARK})
-            if literal.is_exact and keeps == {Keep.ROUTINE} and not literal.is_caseless:
-                # A call back into Python for each request would take longer than the search.
+            # A call back into Python for each request, or for each "vllm", would take longer than the search.
+            if not literal.is_caseless and (literal.is_exact, keeps) == (True, {Keep.ROUTINE}):
                 once = True
                 routine[index] = literal.text.encode()
+            if not literal.is_caseless and (literal.is_exact, keeps) == (False, {Keep.MARK}):
+                once = True
+                marks[index] = literal.text.encode()
             expressions.append(literal.text.encode())
             ids.append(index)
             flags.append(
@@ -89,7 +93,8 @@ class Matcher:
                 | (hyperscan.HS_FLAG_SINGLEMATCH if once else 0)
             )
         longest_bytes = max(map(len, expressions))
-        return Scanner(self, compiled(expressions, ids, flags), longest_bytes, routine, estimates=bool(sampled))
+        database = compiled(expressions, ids, flags)
+        return Scanner(self, database, longest_bytes, routine, marks, estimates=bool(sampled))
 
     def wordings(self, literal: int) -> Sequence[_Wording]:
         """What a literal may be part of."""
@@ -109,11 +114,12 @@ def _branches(signature: Signature) -> Iterator[str]:
 
 
 def _literals_of(find: str, *, caseless: bool) -> Iterator[_Literal]:
-    text = plain_text(find)
+    known = LITERALS.get(find)
+    text = plain_text(find) if known is None else None
     if text is not None:
         yield _Literal(text, caseless, is_exact=True)
         return
-    for literal in LITERALS.get(find) or required_literals(find):
+    for literal in known or required_literals(find):
         yield _Literal(literal, caseless, is_exact=False)
 
 
@@ -121,12 +127,20 @@ class Scanner:
     """A compiled set of literals with scratch memory."""
 
     def __init__(
-        self, matcher: Matcher, database: Any, longest_bytes: int, routine: Mapping[int, bytes], *, estimates: bool
+        self,
+        matcher: Matcher,
+        database: Any,
+        longest_bytes: int,
+        routine: Mapping[int, bytes],
+        marks: Mapping[int, bytes],
+        *,
+        estimates: bool,
     ) -> None:
         self._matcher = matcher
         self._database = database
         self._longest_bytes = longest_bytes
         self._routine = routine
+        self._marks = marks
         self._estimates = estimates
 
     def scan(self, window: Window, known: Set[str] = frozenset()) -> dict[str, Pieces]:
@@ -143,9 +157,12 @@ class Scanner:
                 identity = wording.signature.id
                 if identity in known:
                     continue
+                pieces = found.setdefault(identity, Pieces())
+                if literal in self._marks:
+                    _confirm_first(window, wording.expression, self._marks[literal], pieces)
+                    continue
                 if begins is None:
                     begins = _begins(window, ends)
-                pieces = found.setdefault(identity, Pieces())
                 _confirm(window, wording.expression, begins, ends, pieces)
                 if text is not None and (self._estimates or len(ends) == RARE_KEPT):
                     pieces.unlisted += max(0, window.count_of(text, estimate=self._estimates) - len(ends))
@@ -209,6 +226,18 @@ def _confirm(
         known = pieces.get(begin)
         if (known is None or known > end) and _stands(window, expression, begin, end):
             pieces[begin] = end
+
+
+def _confirm_first(window: Window, expression: re.Pattern[bytes] | None, text: bytes, pieces: Pieces) -> None:
+    """Add the first piece in which the expression stands at a place of the text."""
+    place = max(0, window.start - len(text) + 1)
+    while (place := window.buffer.find(text, place, window.end)) >= 0:
+        end = place + len(text)
+        (begin,) = _begins(window, (end,))
+        if expression is None or _stands(window, expression, begin, end):
+            pieces[begin] = min(end, pieces.get(begin, end))
+            return
+        place += 1
 
 
 def _stands(window: Window, expression: re.Pattern[bytes], begin: int, end: int) -> bool:

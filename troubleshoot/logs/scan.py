@@ -18,7 +18,7 @@ from troubleshoot.logs.keeper import Keeper, KeeperState
 from troubleshoot.logs.matcher import Matcher, Scanner
 from troubleshoot.logs.signature import Keep, Signature
 from troubleshoot.logs.window import BLOCK_BYTES, new_buffer, windows
-from troubleshoot.logs.workers import MOST_TASKS, WorkerLostError, in_background, shared_out, usable_workers
+from troubleshoot.logs.workers import MOST_TASKS, WorkerLostError, at_once, in_background, shared_out, usable_workers
 
 _LAST_BYTES = 4096
 _SAMPLED = frozenset({Keep.FACT, Keep.SERIES})
@@ -222,17 +222,22 @@ class _Reading(NamedTuple):
         assert descriptor is not None  # noqa: S101
         number = min(max(3, -(-size // self.plan.stripe_bytes)), MOST_TASKS)
         search = _StripeSearch(descriptor, -(-size // number), number, new_buffer(self.plan.block_bytes))
-        head, tail = _Read(Keeper(self.signatures)), _Read(Keeper(self.signatures))
-        in_full = self.matcher.scanner()
-        search.run(0, in_full, head)
-        if self.interruption.requested:
-            return head
-        # The engine compiles outside the interpreter's lock, and searches there too.
-        compiled = in_background(partial(self.matcher.scanner, sampled=_SAMPLED, without=head.keeper.known))
-        search.run(number - 1, in_full, tail)
-        parts = [*self._middle(range(1, number - 1), search, compiled(), head.keeper.between(tail.keeper))]
+        head, in_full = _Read(Keeper(self.signatures)), self.matcher.scanner()
+
+        def tail() -> _State:
+            search.run(number - 1, in_full, read := _Read(Keeper(self.signatures)))
+            return read.state()
+
+        with at_once(tail, usable_workers(self.plan.workers)) as tail_result:
+            search.run(0, in_full, head)
+            if self.interruption.requested:
+                return head
+            # The engine compiles outside the interpreter's lock, and searches there too.
+            compiled = in_background(partial(self.matcher.scanner, sampled=_SAMPLED, without=head.keeper.known))
+            end = tail_result()
+        parts = [*self._middle(range(1, number - 1), search, compiled(), head.keeper.between(end[0]))]
         if not self.interruption.requested:
-            parts.append(tail.state())
+            parts.append(end)
             self.progress(size)
         head.add(parts)
         return head

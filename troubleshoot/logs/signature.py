@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 RARE_KEPT = 24
 """How many places are kept of a signature that is no series: half of them the first, half the last."""
@@ -31,8 +31,7 @@ class Keep(Enum):
     """Only that it occurs, and where first: which engine this is, that it answered. Its count is 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """One meaning and its wordings.
 
     `finds` are expressions in the syntax that Hyperscan shares with `re`, searched anywhere in a line (a line may be

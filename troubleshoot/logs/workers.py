@@ -94,6 +94,20 @@ def shared_out(tasks: range) -> Iterator[Workers]:
         workers.close()
 
 
+@contextmanager
+def at_once(work: Callable[[], T], workers: int) -> Iterator[Callable[[], T]]:
+    """Begin `work`, whose result is of plain types, in a child process; the function given waits for its result.
+
+    Where only one process may work, that function does the work itself.
+    """
+    if workers < 2:
+        yield work
+        return
+    with shared_out(range(0)) as children:
+        children.fork(work)
+        yield lambda: next(children.results())
+
+
 def in_background(work: Callable[[], T]) -> Callable[[], T]:
     """Begin `work` in a thread; the function that comes back waits for its result."""
     results: list[T] = []

@@ -148,7 +148,7 @@ def test_a_keeper_between_two_others_keeps_enough(seed: int) -> None:
     head, tail = Keeper(SIGNATURES), Keeper(SIGNATURES)
     take(head, words, 0, 4000)
     take(tail, words, 27_000, 30_000)
-    between = head.between(tail)
+    between = head.between(tail.state())
     for begin in range(4000, 27_000, 1000):
         take(between, words, begin, begin + 1000)
     head.merge([between.state(), tail.state()])
@@ -159,7 +159,7 @@ def test_a_keeper_between_two_others_keeps_enough(seed: int) -> None:
 
 def test_a_keeper_between_two_full_ones_keeps_nothing_rare() -> None:
     head, tail = of_whole(["rare"] * 100), of_whole(["rare"] * 100)
-    between = head.between(tail)
+    between = head.between(tail.state())
     take(between, ["rare"] * 1000, 0, 1000)
     assert kept(between) == {"rare": []}
     assert between.counts == {"rare": 1000}
@@ -167,5 +167,5 @@ def test_a_keeper_between_two_full_ones_keeps_nothing_rare() -> None:
 
 def test_facts_are_known_once_both_ends_hold_enough() -> None:
     head, tail = of_whole(["fact", "rare"] * 100), of_whole(["fact", "rare"] * 100)
-    assert head.between(tail).known == {"fact"}
-    assert head.between(of_whole(["fact"])).known == set()
+    assert head.between(tail.state()).known == {"fact"}
+    assert head.between(of_whole(["fact"]).state()).known == set()

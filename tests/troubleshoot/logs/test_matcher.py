@@ -114,6 +114,22 @@ def test_signatures_can_be_left_out() -> None:
     assert set(matcher.scanner().scan(text, known=frozenset({"mark"}))) == {"port"}
 
 
+@pytest.mark.parametrize(
+    ("text", "start", "expected"),
+    [
+        (b"xvllm vllmx\nvllm and vllm\nvllm\n", 0, {"engine": {12: 16}}),
+        (b"vLLM then vllm\n", 0, {"engine": {0: 4}}),
+        (b"vllm, then vllm\n", 6, {"engine": {6: 15}}),
+        (b"xvllm vllmx\n" * 100, 0, {}),
+    ],
+)
+def test_a_mark_is_found_at_the_first_place_where_its_expression_stands(
+    text: bytes, start: int, expected: dict[str, dict[int, int]]
+) -> None:
+    mark = Signature("engine", (r"\bvllm\b", r"\bvLLM\b"), keep=Keep.MARK)
+    assert Matcher(table(mark)).scanner().scan(window(text, start)) == expected
+
+
 @pytest.mark.parametrize("start", [6, 7])
 def test_only_matches_after_the_start_are_reported(start: int) -> None:
     text = b"zyxwv zyxwv\n"

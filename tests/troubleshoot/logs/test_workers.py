@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from troubleshoot.logs.workers import MOST_TASKS, WorkerLostError, in_background, shared_out
+from troubleshoot.logs.workers import MOST_TASKS, WorkerLostError, at_once, in_background, shared_out
 
 
 def test_each_task_is_done_once_by_someone() -> None:
@@ -74,3 +74,9 @@ def test_what_runs_in_the_background_gives_its_result_or_its_error() -> None:
     assert in_background(lambda: 7)() == 7
     with pytest.raises(ZeroDivisionError):
         in_background(lambda: 1 // 0)()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_runs_at_once_gives_its_result(workers: int) -> None:
+    with at_once(lambda: [os.getpid()], workers) as result:
+        assert (result() == [os.getpid()]) is (workers == 1)
