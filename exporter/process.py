@@ -213,7 +213,7 @@ class Exporter:
         self.collector.gpus.close()
 
     def _watcher(self, config: Config, gpus: GpuSource) -> PodWatcher:
-        return PodWatcher(config.kubernetes, config.node_name, DeviceInventory)
+        return PodWatcher(config.kubernetes, config.node_name, lambda: _inventory(gpus))
 
     def _otlp(self, config: Config) -> Pusher | None:
         if not config.otlp.endpoint:
@@ -237,6 +237,20 @@ class Exporter:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _inventory(gpus: GpuSource) -> DeviceInventory:
+    """The GPUs as device plugins name them."""
+    known = [status for status in gpus.status() if status.minor is not None and status.uuid]
+    return DeviceInventory(
+        gpus={status.minor: status.uuid for status in known if status.minor is not None},
+        instances={
+            (status.minor, instance.id): instance.devices[0]
+            for status in known
+            for instance in status.instances
+            if status.minor is not None and instance.devices
+        },
+    )
 
 
 def _stamp(files: tuple[Path, ...]) -> _Stamp:

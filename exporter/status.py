@@ -61,7 +61,8 @@ def _is_shown(engine: Engine) -> bool:
 
 def _gpu_row(status: GpuStatus, owners: Owners) -> GpuRow:
     holders = ", ".join(f"{owner.namespace}/{owner.pod}/{owner.container}" for owner in owners.get(status.uuid, ()))
-    name = f"{status.name} ({', '.join(status.mig)})" if status.mig else status.name
+    profiles = ", ".join(instance.profile for instance in status.instances)
+    name = f"{status.name} ({profiles})" if profiles else status.name
     return GpuRow(str(status.index), status.uuid, name, status.is_up, holders, status.problem)
 
 

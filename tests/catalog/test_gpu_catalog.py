@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from catalog.gpu import GPU_FIELDS, THROTTLE_REASONS, XIDS, find_field, is_blank, throttle_reasons
+from catalog.gpu import (
+    CLOCK_EVENTS,
+    GPU_FIELDS,
+    THROTTLE_REASONS,
+    XIDS,
+    XIDS_COUNTED_FROM_ZERO,
+    find_field,
+    is_blank,
+    throttle_reasons,
+)
 
 CSV = Path(__file__).resolve().parents[2] / ".." / "shared" / "reference" / "dcgm-fields.csv"
 
@@ -118,3 +127,15 @@ def test_xids_say_where_to_look() -> None:
     }
     assert documented | {140, 143} <= set(XIDS)
     assert all(code == xid.code and xid.meaning and xid.action for code, xid in XIDS.items())
+
+
+def test_counters_that_start_from_zero_are_known_xids_that_somebody_acts_on() -> None:
+    assert set(XIDS_COUNTED_FROM_ZERO) <= set(XIDS)
+    assert {XIDS[code].kind for code in XIDS_COUNTED_FROM_ZERO} == {"hardware", "application", "driver"}
+    alerted = {48, 62, 64, 74, 79, 95, 119, 120}
+    assert alerted <= set(XIDS_COUNTED_FROM_ZERO)
+
+
+def test_every_clock_event_reason_has_dcgm_exporters_label() -> None:
+    assert set(CLOCK_EVENTS) == set(THROTTLE_REASONS)
+    assert len(set(CLOCK_EVENTS.values())) == len(CLOCK_EVENTS)
