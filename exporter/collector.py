@@ -94,12 +94,11 @@ class Collector:
         deadline = begun + min(self._config.engines.timeout_seconds, _SHARE_OF_INTERVAL * self._config.interval_seconds)
         view = self.pods.view
         self._set_targets(view)
-        self.fleet.begin()
         self.dcgm.begin(view)
         gpu_section = self.gpus.collect(
             begun + _SHARE_OF_INTERVAL * self._config.interval_seconds, view.owners.by_device
         )
-        readings = self.fleet.finish(deadline)
+        readings = self.fleet.collect(deadline)
         dcgm_section = self.dcgm.finish(deadline, gpu_section)
         sections = [gpu_section, view.owners.section, dcgm_section, *(reading.section for reading in readings)]
         self._accounts.engines(self.fleet.engines)

@@ -10,25 +10,30 @@ from dataclasses import dataclass
 from exporter.config import Engines
 from exporter.engines.scrape import EngineReading, EngineScraper
 from exporter.engines.target import EngineTarget
-from exporter.workers import Outcome, Worker
+from exporter.lanes import Lanes, Task
+from exporter.workers import Outcome
 
 __all__ = ["Engine", "EngineFleet"]
 
 _log = logging.getLogger(__name__)
 # The collector's deadline is the timeout's end, seen from a moment before the scrape began.
 _SLACK_SECONDS = 0.05
+# An engine on the same node answers within a few milliseconds.
+_TURN_SECONDS = 0.02
+# More engines than that, all of them slow at once, wait for each other.
+_MOST_LANES = 64
 
 
 @dataclass(slots=True, eq=False)
 class Engine:
-    """One replica: its scraper on a thread of its own, and what it gave last.
+    """One replica: its scraper, and what it gave last.
 
-    `is_fresh` says that `reading` came with the last `finish`; else it is the one before, still standing.
+    `is_fresh` says that `reading` came with the last `collect`; else it is the one before, still standing.
     """
 
     target: EngineTarget
     scraper: EngineScraper
-    worker: Worker[EngineReading]
+    task: Task[EngineReading]
     reading: EngineReading | None = None
     duration_seconds: float = 0.0
     answered_unix_seconds: float | None = None
@@ -36,12 +41,13 @@ class Engine:
 
 
 class EngineFleet:
-    """Scrapes the targets of `set_targets`. One thread calls `begin` and `finish` in turn."""
+    """Scrapes the targets of `set_targets`. One thread calls `collect`."""
 
     def __init__(self, settings: Engines, node: str) -> None:
         self._settings = settings
         self._node = node
         self._engines: dict[tuple[str, str, str], Engine] = {}
+        self._lanes = Lanes("engines", turn_seconds=_TURN_SECONDS, most=_MOST_LANES)
 
     @property
     def engines(self) -> tuple[Engine, ...]:
@@ -67,26 +73,24 @@ class EngineFleet:
         self._engines = wanted
         return tuple(refused)
 
-    def begin(self) -> None:
-        """Start a scrape of every engine whose last one has returned."""
-        for engine in self._engines.values():
-            engine.worker.start()
-
-    def finish(self, deadline_monotonic_seconds: float) -> tuple[EngineReading, ...]:
-        """Wait for the scrapes until the deadline and return what each engine gave.
+    def collect(self, deadline_monotonic_seconds: float) -> tuple[EngineReading, ...]:
+        """Scrape every engine whose last scrape has returned; return what each gave by the deadline.
 
         A scrape may take `timeout_seconds`, which can be longer than to the deadline: until then an engine's last
         reading stands. One that overruns is ended and read as failed.
         """
-        for engine in self._engines.values():
-            self._take(engine, engine.worker.wait(deadline_monotonic_seconds))
-        return tuple(engine.reading for engine in self._engines.values() if engine.reading is not None)
+        engines = tuple(self._engines.values())
+        self._lanes.run([engine.task for engine in engines], deadline_monotonic_seconds)
+        for engine in engines:
+            self._take(engine, engine.task.outcome)
+        return tuple(engine.reading for engine in engines if engine.reading is not None)
 
     def close(self) -> None:
         """End all threads and connections; a scrape under way is cut short."""
         for engine in self._engines.values():
             _close(engine)
         self._engines = {}
+        self._lanes.close()
 
     def _take(self, engine: Engine, outcome: Outcome[EngineReading]) -> None:
         engine.duration_seconds = outcome.duration_seconds
@@ -106,11 +110,10 @@ class EngineFleet:
 
     def _opened(self, target: EngineTarget) -> Engine:
         scraper = EngineScraper(target, self._settings, self._node)
-        return Engine(target, scraper, Worker(f"engine {target.pod or target.urls[0]}", scraper.scrape))
+        return Engine(target, scraper, Task(scraper.scrape))
 
 
 def _close(engine: Engine) -> None:
-    engine.worker.close()
     engine.scraper.abort()
     # Whatever its thread still does, it does with a connection that is closed.
     engine.scraper.close()

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from catalog.exposition import read_series, split_series
 from catalog.translate import Route, merged
 from exporter.engines.layout import Entry, Layout, Merge, Series, laid_out
-from exporter.engines.values import Values, is_number
+from exporter.engines.values import are_numbers, is_number, written
 from exporter.exposition import Family, label_text, number_text
 
 __all__ = ["Relabelled", "Relabeller", "Resolver"]
@@ -66,7 +66,6 @@ class Relabeller:
         self._resolver = resolver
         self._place = dict(place)
         self._max_series = max_series
-        self._values = Values()
         self._forget()
 
     def _forget(self) -> None:
@@ -85,7 +84,6 @@ class Relabeller:
     def relabel(self, body: bytes) -> Relabelled:
         """Relabel one scrape; never raises, whatever the body."""
         lines = _lines(body)
-        self._values.trim()
         result = self._by_layout(lines) if self._layout is not None else None
         if result is None:
             result = self._by_heads(lines)
@@ -106,24 +104,23 @@ class Relabeller:
         texts = layout.values(lines) if layout is not None else None
         if layout is None or texts is None:
             return None
-        written = list(map(self._values.known, texts))
-        if None in written:
-            self._values.learn([text for text, known in zip(texts, written, strict=True) if known is None])
-            written = [self._values.known(text) or self._values.check(text) for text in texts]
-            if None in written:
+        if not are_numbers(texts):
+            checked = [value for text in texts if (value := written(text)) is not None]
+            if len(checked) < len(texts):
                 return None
+            texts = checked
         section: dict[Family, bytes] = {}
         for family, start, end, template in layout.spans:
-            block = template % tuple(written[start:end])
+            block = template % tuple(texts[start:end])
             section[family] = section[family] + block if family in section else block
         touched: list[Series] = []
         for position, head, merge in layout.merged:
-            value = self._values.check(lines[position].removeprefix(head))
+            value = written(lines[position].removeprefix(head))
             if value is None:
                 return None
             self._gather(merge, value, touched)
         self._layout = layout
-        return Relabelled(section, len(written) + self._put_merged(section, touched))
+        return Relabelled(section, len(texts) + self._put_merged(section, touched))
 
     def _by_heads(self, lines: list[bytes]) -> Relabelled:
         """Relabel lines in any order, and learn the heads that are new."""
@@ -139,21 +136,19 @@ class Relabeller:
             if entry is _MISSING:
                 self._unknown(line)
             elif entry is not None:
-                value = line[len(head) :]
-                written = self._values.known(value) or self._values.check(value)
-                self._put(entry, written)
+                self._put(entry, written(line[len(head) :]))
         section = {family: b"\n".join(found) + b"\n" for family, found in self._out.items()}
         series = sum(map(len, self._out.values())) + self._put_merged(section, self._touched)
         return Relabelled(section, series, self._bad, self._repeated, self._over)
 
-    def _put(self, entry: Entry, written: bytes | None) -> None:
-        if written is None:
+    def _put(self, entry: Entry, value: bytes | None) -> None:
+        if value is None:
             self._bad += 1
         elif isinstance(entry, Merge):
-            self._gather(entry, written, self._touched)
+            self._gather(entry, value, self._touched)
         else:
             for series in entry or ():
-                self._out.setdefault(series.family, []).append(series.text + written)
+                self._out.setdefault(series.family, []).append(series.text + value)
 
     def _unknown(self, line: bytes) -> None:
         """A line whose head is new, repeated, followed by a timestamp, or oddly spaced; or that is no sample."""
@@ -166,17 +161,17 @@ class Relabeller:
             return
         found = split_series(stripped)
         fields = found[1].split(b"#", 1)[0].split() if found else []
-        written = self._values.check(fields[0]) if 1 <= len(fields) <= 2 else None
-        if found is None or written is None:
+        value = written(fields[0]) if 1 <= len(fields) <= 2 else None
+        if found is None or value is None:
             self._bad += 1
             return
         head = found[0] + (b"} " if b"{" in found[0] else b" ")
         self._odd = self._odd or line != head + fields[0]
         if head not in self._heads:
             if self._learn(head):
-                self._put(self._heads[head], written)
+                self._put(self._heads[head], value)
         elif self._left.pop(head, _MISSING) is not _MISSING:
-            self._put(self._heads[head], written)
+            self._put(self._heads[head], value)
         elif self._heads[head] is not None:
             self._repeated += 1
         else:
@@ -248,9 +243,9 @@ class Relabeller:
                 self._models.add(labels["model"])
         return series
 
-    def _gather(self, merge: Merge, written: bytes, touched: list[Series]) -> None:
+    def _gather(self, merge: Merge, text: bytes, touched: list[Series]) -> None:
         """Take one value of series that are merged or converted."""
-        raw = float(written)
+        raw = float(text)
         for series, route in merge.targets:
             value = route.value(raw)
             if value is not None and route.factor is not None:

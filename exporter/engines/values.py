@@ -4,14 +4,34 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 
-__all__ = ["Values", "is_number"]
+__all__ = ["are_numbers", "is_number", "written"]
 
-_NUMBERS = re.compile(rb"(?:[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\n)*")
 _NUMBER = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+# Short enough never to overflow a double. Possessive: a text that does not match is not tried in other ways.
+_NUMBERS = re.compile(rb"(?:\d{1,99}+\.?+\d{0,99}+(?:[eE][+-]?+\d{1,2}+)?+\n)*+")
 _WORDS = {b"nan": b"NaN", b"inf": b"+Inf", b"infinity": b"+Inf"}
-_INFINITIES = {math.inf, -math.inf}
 _KEPT = 4096
+
+
+@lru_cache(_KEPT)
+def written(text: bytes) -> bytes | None:
+    """Return a value as it is to be written, or None: Python's `float` takes more than Prometheus does."""
+    if _NUMBER.fullmatch(text):
+        return text if math.isfinite(float(text)) else None
+    sign, word = (text[:1], text[1:]) if text[:1] in {b"+", b"-"} else (b"", text)
+    known = _WORDS.get(word.lower())
+    return b"-Inf" if known == b"+Inf" and sign == b"-" else known
+
+
+def are_numbers(texts: Sequence[bytes]) -> bool:
+    """Tell whether all these are plain numbers, to be written as they are; False when one must be looked at.
+
+    One match over all of them takes a tenth of the time of one by one.
+    """
+    return _NUMBERS.fullmatch(b"\n".join([*texts, b""])) is not None
 
 
 def is_number(text: str) -> bool:
@@ -19,35 +39,3 @@ def is_number(text: str) -> bool:
     if text.removeprefix("+").removeprefix("-").lower() in {"inf", "infinity"}:
         return True
     return _NUMBER.fullmatch(text.encode()) is not None and math.isfinite(float(text))
-
-
-class Values:
-    """Checks the text of values. Within a scrape and from one to the next most texts are the same: kept, bounded."""
-
-    def __init__(self) -> None:
-        self._known: dict[bytes, bytes] = {}
-        self.known = self._known.get
-        """Look a text up among those that were checked: the text to write, or None when it was not seen."""
-
-    def check(self, text: bytes) -> bytes | None:
-        """Return the text to write, or None: Python's `float` takes more than Prometheus does."""
-        if _NUMBER.fullmatch(text):
-            written = text if math.isfinite(float(text)) else None
-        else:
-            sign, word = (text[:1], text[1:]) if text[:1] in {b"+", b"-"} else (b"", text)
-            written = _WORDS.get(word.lower())
-            if written == b"+Inf" and sign == b"-":
-                written = b"-Inf"
-        if written is not None:
-            self._known[text] = written
-        return written
-
-    def learn(self, texts: list[bytes]) -> None:
-        """Check many texts at once, if they are all plain numbers; else leave each to `check`."""
-        if _NUMBERS.fullmatch(b"\n".join(texts) + b"\n") and _INFINITIES.isdisjoint(map(float, texts)):
-            self._known.update(zip(texts, texts, strict=True))
-
-    def trim(self) -> None:
-        """Forget what was seen when it has become much; between scrapes, not within one."""
-        if len(self._known) > _KEPT:
-            self._known.clear()

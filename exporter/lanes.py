@@ -1,0 +1,121 @@
+"""Tasks that mostly end at once and may never end: one after another on one thread, on more while one takes long.
+
+A thread for each task costs more than a short task itself: it has to be woken and to get hold of the interpreter.
+A lane runs all that are due. When a task has kept it for longer than a turn, another lane takes over the rest, so
+that a task that hangs keeps one lane and nothing else.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+from exporter.workers import Outcome
+
+__all__ = ["Lanes", "Task"]
+
+T = TypeVar("T")
+
+
+class Task(Generic[T]):
+    """A job to run again and again, and how its last run ended. Made to run by `Lanes.run`."""
+
+    def __init__(self, job: Callable[[], T]) -> None:
+        self.job = job
+        self._outcome: Outcome[T] = Outcome("idle", 0.0)
+        self._begun_seconds: float | None = None
+
+    @property
+    def outcome(self) -> Outcome[T]:
+        """The last run's outcome; "running", with the time since it began, until it has returned."""
+        outcome, begun = self._outcome, self._begun_seconds
+        if outcome.state != "running":
+            return outcome
+        return Outcome("running", 0.0 if begun is None else time.monotonic() - begun)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run is under way or waits for a lane."""
+        return self._outcome.state == "running"
+
+    def _due(self) -> None:
+        self._begun_seconds = None
+        self._outcome = Outcome("running", 0.0)
+
+    def _run(self) -> None:
+        self._begun_seconds = begun = time.monotonic()
+        try:
+            value = self.job()
+        except Exception as error:  # noqa: BLE001 - handed on in the outcome; one job's defect must not end the rest
+            self._outcome = Outcome("failed", time.monotonic() - begun, error=error)
+        else:
+            self._outcome = Outcome("done", time.monotonic() - begun, value=value)
+
+
+class Lanes:
+    """Threads that share a queue of tasks. They are daemons: one that hangs does not keep the process alive."""
+
+    def __init__(self, name: str, *, turn_seconds: float, most: int) -> None:
+        self._name = name
+        self._turn_seconds = turn_seconds
+        self._most = most
+        self._condition = threading.Condition()
+        self._due: deque[Task[Any]] = deque()
+        self._ended = 0
+        self._idle = 0
+        self._threads: list[threading.Thread] = []
+        self._closed = False
+
+    def run(self, tasks: Sequence[Task[Any]], deadline_monotonic_seconds: float) -> None:
+        """Run every task whose last run has returned; come back when all have, or at the deadline."""
+        with self._condition:
+            fresh = [task for task in tasks if not task.is_running]
+            for task in fresh:
+                task._due()
+            self._due.extend(fresh)
+            if fresh:
+                self._add_lane()
+            ended = self._ended
+            while any(task.is_running for task in fresh):
+                left = deadline_monotonic_seconds - time.monotonic()
+                if left <= 0:
+                    return
+                self._condition.wait(min(left, self._turn_seconds))
+                if self._due and self._ended == ended:
+                    self._add_lane()
+                ended = self._ended
+
+    def close(self) -> None:
+        """Let the lanes end when their tasks return; what was not begun is not run."""
+        with self._condition:
+            self._closed = True
+            self._due.clear()
+            self._condition.notify_all()
+
+    def _add_lane(self) -> None:
+        """Let one more lane work: one that is idle, or a new one."""
+        if self._idle:
+            self._condition.notify_all()
+        elif len(self._threads) < self._most and not self._closed:
+            lane = threading.Thread(target=self._work, name=f"{self._name}-{len(self._threads)}", daemon=True)
+            self._threads.append(lane)
+            lane.start()
+
+    def _work(self) -> None:
+        while True:
+            with self._condition:
+                self._idle += 1
+                while not self._due and not self._closed:
+                    self._condition.wait()
+                self._idle -= 1
+                if self._closed:
+                    return
+                task = self._due.popleft()
+            task._run()
+            with self._condition:
+                self._ended += 1
+                if not self._due:
+                    self._condition.notify_all()
