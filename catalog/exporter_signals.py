@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-__all__ = ["EXPORTER_SIGNALS", "ExporterSignal"]
+__all__ = ["EXPORTER_SIGNALS", "PROCESS_SIGNALS", "ExporterSignal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,4 +75,12 @@ EXPORTER_SIGNALS: Mapping[str, ExporterSignal] = MappingProxyType(
         )
     }
 )
-"""Series by name. Beside them stand the process's own, as client libraries name them, under the same prefix."""
+"""Series by name."""
+
+PROCESS_SIGNALS: tuple[ExporterSignal, ...] = (
+    ExporterSignal("inferwatch_exporter_process_cpu_seconds_total", "counter", "CPU time of the process."),
+    ExporterSignal("inferwatch_exporter_process_resident_memory_bytes", "gauge", "Resident memory of the process."),
+    ExporterSignal("inferwatch_exporter_process_open_fds", "gauge", "Open file descriptors of the process."),
+    ExporterSignal("inferwatch_exporter_process_start_time_seconds", "gauge", "Start of the process, unix seconds."),
+)
+"""What client libraries say of a process, under the exporter's own prefix: the engines' are passed through too."""

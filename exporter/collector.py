@@ -113,9 +113,7 @@ class Collector:
         before = self.snapshot
         for form in before.asked if before else ():
             self._asked_seconds[form] = now
-        snapshot = Snapshot(
-            sections, time.time(), tail=lambda openmetrics: self._metrics.render(openmetrics=openmetrics)
-        )
+        snapshot = Snapshot([*sections, self._metrics.section()], time.time())
         snapshot.prepare(form for form, asked in self._asked_seconds.items() if now - asked < _FORM_KEPT_SECONDS)
         self.snapshot = snapshot
         return snapshot

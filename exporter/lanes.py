@@ -62,7 +62,9 @@ class Lanes:
         self._name = name
         self._turn_seconds = turn_seconds
         self._most = most
-        self._condition = threading.Condition()
+        self._lock = threading.Lock()
+        self._something_due = threading.Condition(self._lock)
+        self._all_ended = threading.Condition(self._lock)
         self._due: deque[Task[Any]] = deque()
         self._ended = 0
         self._idle = 0
@@ -71,7 +73,7 @@ class Lanes:
 
     def run(self, tasks: Sequence[Task[Any]], deadline_monotonic_seconds: float) -> None:
         """Run every task whose last run has returned; come back when all have, or at the deadline."""
-        with self._condition:
+        with self._lock:
             fresh = [task for task in tasks if not task.is_running]
             for task in fresh:
                 task._due()
@@ -83,22 +85,29 @@ class Lanes:
                 left = deadline_monotonic_seconds - time.monotonic()
                 if left <= 0:
                     return
-                self._condition.wait(min(left, self._turn_seconds))
+                self._all_ended.wait(min(left, self._turn_seconds))
                 if self._due and self._ended == ended:
                     self._add_lane()
                 ended = self._ended
 
+    def join(self, timeout_seconds: float) -> bool:
+        """Wait for the lanes' end after `close`; False when one of them has not returned by then."""
+        until = time.monotonic() + timeout_seconds
+        for lane in self._threads:
+            lane.join(max(0.0, until - time.monotonic()))
+        return not any(lane.is_alive() for lane in self._threads)
+
     def close(self) -> None:
         """Let the lanes end when their tasks return; what was not begun is not run."""
-        with self._condition:
+        with self._lock:
             self._closed = True
             self._due.clear()
-            self._condition.notify_all()
+            self._something_due.notify_all()
 
     def _add_lane(self) -> None:
         """Let one more lane work: one that is idle, or a new one."""
         if self._idle:
-            self._condition.notify_all()
+            self._something_due.notify()
         elif len(self._threads) < self._most and not self._closed:
             lane = threading.Thread(target=self._work, name=f"{self._name}-{len(self._threads)}", daemon=True)
             self._threads.append(lane)
@@ -106,16 +115,16 @@ class Lanes:
 
     def _work(self) -> None:
         while True:
-            with self._condition:
+            with self._lock:
                 self._idle += 1
                 while not self._due and not self._closed:
-                    self._condition.wait()
+                    self._something_due.wait()
                 self._idle -= 1
                 if self._closed:
                     return
                 task = self._due.popleft()
             task._run()
-            with self._condition:
+            with self._lock:
                 self._ended += 1
                 if not self._due:
-                    self._condition.notify_all()
+                    self._all_ended.notify()

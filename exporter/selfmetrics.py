@@ -1,57 +1,92 @@
-"""What the exporter says of itself."""
+"""What the exporter says of itself.
+
+Written as bytes like every other section: client libraries take longer for these few series than the exporter does
+for all of a GPU's, and two megabytes of memory (see docs/performance.md).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+import resource
+import time
+from collections.abc import Iterator
+from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
-from prometheus_client.metrics import MetricWrapperBase, disable_created_metrics
-from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
-
-from catalog.exporter_signals import EXPORTER_SIGNALS
+from catalog.exporter_signals import EXPORTER_SIGNALS, PROCESS_SIGNALS, ExporterSignal
+from exporter.exposition import Family, Section, number_text, series_head
 
 __all__ = ["SelfMetrics"]
 
-_PREFIX = "inferwatch_exporter"
-_EOF = b"# EOF\n"
+_FAMILIES = {
+    signal.name: Family(signal.name, signal.kind, signal.meaning)
+    for signal in (*EXPORTER_SIGNALS.values(), *PROCESS_SIGNALS)
+}
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_Labels = tuple[str, ...]
 
 
 class SelfMetrics:
-    """Counters and gauges by their name in the catalogue."""
+    """Counters and gauges by their name in the catalogue. One thread changes them."""
 
     def __init__(self, version: str) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]
-        self._registry = CollectorRegistry()
-        self._metrics: dict[str, MetricWrapperBase] = {}
-        for signal in EXPORTER_SIGNALS.values():
-            kind: Callable[..., MetricWrapperBase] = Counter if signal.kind == "counter" else Gauge
-            self._metrics[signal.name] = kind(signal.name, signal.meaning, signal.labels, registry=self._registry)
-        ProcessCollector(namespace=_PREFIX, registry=self._registry)
-        self.set(f"{_PREFIX}_build_info", 1, version=version)
+        self._values: dict[str, dict[_Labels, float]] = {name: {} for name in EXPORTER_SIGNALS}
+        self._heads: dict[tuple[str, _Labels], bytes] = {}
+        self._started_unix_seconds = time.time()
+        for name, signal in EXPORTER_SIGNALS.items():
+            if signal.kind == "counter" and not signal.labels:
+                self._values[name][()] = 0.0
+        self.set("inferwatch_exporter_build_info", 1, version=version)
 
     def set(self, name: str, value: float, /, **labels: str) -> None:
         """Set a gauge."""
-        metric = self._labelled(name, labels)
-        assert isinstance(metric, Gauge)  # noqa: S101 - the catalogue says so
-        metric.set(value)
+        self._values[name][self._key(name, labels)] = value
 
     def add(self, name: str, amount: float = 1, /, **labels: str) -> None:
         """Add to a counter."""
-        metric = self._labelled(name, labels)
-        assert isinstance(metric, Counter)  # noqa: S101 - the catalogue says so
-        metric.inc(amount)
+        series, key = self._values[name], self._key(name, labels)
+        series[key] = series.get(key, 0.0) + amount
 
     def forget(self, name: str, /, **labels: str) -> None:
         """Drop the series of what is gone: all that have these labels."""
-        self._metrics[name].remove_by_labels(labels)
+        names = EXPORTER_SIGNALS[name].labels
+        wanted = {(names.index(label), value) for label, value in labels.items()}
+        for key in [key for key in self._values[name] if wanted <= set(enumerate(key))]:
+            del self._values[name][key]
+            self._heads.pop((name, key), None)
 
-    def render(self, *, openmetrics: bool) -> bytes:
-        """Return the series as an exposition without `# EOF`."""
-        if openmetrics:
-            text: bytes = generate_openmetrics(self._registry)  # type: ignore[no-untyped-call]
-            return text.removesuffix(_EOF)
-        return generate_latest(self._registry)
+    def section(self) -> Section:
+        """Return all series as they are now."""
+        own = {
+            _FAMILIES[name]: b"".join(
+                self._head(EXPORTER_SIGNALS[name], key) + number_text(value).encode() + b"\n"
+                for key, value in series.items()
+            )
+            for name, series in self._values.items()
+            if series
+        }
+        process = {
+            _FAMILIES[signal.name]: f"{signal.name} {number_text(value)}\n".encode()
+            for signal, value in zip(PROCESS_SIGNALS, self._process(), strict=True)
+        }
+        return {**own, **process}
 
-    def _labelled(self, name: str, labels: Mapping[str, str]) -> MetricWrapperBase:
-        metric = self._metrics[name]
-        return metric.labels(**labels) if labels else metric
+    def _key(self, name: str, labels: dict[str, str]) -> _Labels:
+        names = EXPORTER_SIGNALS[name].labels
+        if len(labels) != len(names):
+            raise KeyError(f"{name} has the labels {names}, not {tuple(labels)}")
+        return tuple(labels[label] for label in names)
+
+    def _head(self, signal: ExporterSignal, key: _Labels) -> bytes:
+        head = self._heads.get((signal.name, key))
+        if head is None:
+            text = series_head(signal.name, dict(zip(signal.labels, key, strict=True))) + " "
+            head = self._heads[signal.name, key] = text.encode()
+        return head
+
+    def _process(self) -> Iterator[float]:
+        """The values of PROCESS_SIGNALS, in their order."""
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        yield usage.ru_utime + usage.ru_stime
+        yield int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE_BYTES
+        yield len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a tenth of the time of Path.iterdir
+        yield self._started_unix_seconds

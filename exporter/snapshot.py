@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from isal import igzip
 
@@ -23,16 +23,8 @@ class Snapshot:
     that no scrape waits for it.
     """
 
-    def __init__(
-        self,
-        sections: Iterable[Section],
-        created_unix_seconds: float,
-        *,
-        tail: Callable[[bool], bytes] = lambda openmetrics: b"",
-    ) -> None:
-        """`tail` renders what comes after the sections, in OpenMetrics or not; it is called once for each form."""
+    def __init__(self, sections: Iterable[Section], created_unix_seconds: float) -> None:
         self._sections: tuple[Section, ...] = tuple(sections)
-        self._tail = tail
         self.created_unix_seconds = created_unix_seconds
         self._bodies: dict[tuple[bool, bool], bytes] = {}
         self.asked: set[tuple[bool, bool]] = set()
@@ -60,7 +52,7 @@ class Snapshot:
             plain = self._bodies.get((openmetrics, False))
             if plain is None:
                 end = _EOF if openmetrics else b""
-                plain = render(self._sections, openmetrics=openmetrics) + self._tail(openmetrics) + end
+                plain = render(self._sections, openmetrics=openmetrics) + end
                 self._bodies[openmetrics, False] = plain
             if not gzipped:
                 return plain

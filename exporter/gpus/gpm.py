@@ -52,10 +52,9 @@ class GpmSampler:
         calls: Calls,
         counts: Counts,
         clock: Callable[[], float],
-        wait: Callable[[float], object],
     ) -> None:
         self._planned, self._calls, self._counts = planned, calls, counts
-        self._clock, self._wait = clock, wait
+        self._clock = clock
         self._samples: dict[int, _Samples] = {}
         self._fresh: set[int] = set()
         self._request = pynvml.c_nvmlGpmMetricsGet_t()
@@ -78,12 +77,15 @@ class GpmSampler:
                 self._first(handle, entity)
 
     def finish(self, handle: Any) -> Mapping[int, list[tuple[int, float | None]]]:
-        """Return values by entity, each with its slot's index; raises DeviceGoneError."""
-        if self._fresh:
-            newest = max(self._samples[entity].taken_seconds for entity in self._fresh)
-            # The clock is read after the call: a little more than 100 ms is sure to be enough.
-            self._wait(max(0.0, newest + _APART_SECONDS + 0.005 - self._clock()))
-        return {entity: self._between(handle, entity, samples) for entity, samples in self._samples.items()}
+        """Return values by entity, each with its slot's index; raises DeviceGoneError.
+
+        Nothing for what had its first sample in this reading: values come with the next.
+        """
+        return {
+            entity: self._between(handle, entity, samples)
+            for entity, samples in self._samples.items()
+            if entity not in self._fresh
+        }
 
     def release(self) -> None:
         """Free all samples; the next reading begins anew."""

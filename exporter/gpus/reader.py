@@ -59,12 +59,11 @@ class GpuReader:
         *,
         with_processes: bool,
         clock: Callable[[], float] = time.monotonic,
-        wait: Callable[[float], object] = time.sleep,
     ) -> None:
         self.identity = identity
         self.calls = Calls(counts, clock)
         self._plan, self._spelling, self._session, self._counts = plan, spelling, session, counts
-        self._with_processes, self._clock, self._wait = with_processes, clock, wait
+        self._with_processes, self._clock = with_processes, clock
         self._generation = 0
         self._handle: Any = None
         self._begin_anew()
@@ -77,7 +76,7 @@ class GpuReader:
         self._slow_seconds = max((value.every_seconds for value in plan.values), default=0.0)
         self._slow_due, self._slow_kept = 0.0, list[tuple[int, float | None]]()
         self._links = LinkTraffic(plan.links)
-        self._gpm = GpmSampler(plan.gpm, calls, self._counts, self._clock, self._wait)
+        self._gpm = GpmSampler(plan.gpm, calls, self._counts, self._clock)
         self._throttle = ThrottleSamples()
         self._texts: tuple[tuple[str, str], ...] | None = None
         self._instances: tuple[MigInstance, ...] = ()

@@ -1,7 +1,7 @@
 """The GPUs of a node as one source of series.
 
-A collection reads each GPU in a worker of its own and renders what came back by the deadline. Nothing that one
-GPU does, or does not do, reaches another's series.
+A collection reads each GPU as a task of its own and renders what came back by the deadline. Nothing that one GPU
+does, or does not do, reaches another's series.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from exporter.gpus.reasons import Counts, Reason
 from exporter.gpus.rendering import GpuResult, Renderer
 from exporter.gpus.selection import selected
 from exporter.gpus.xids import XidLedger, XidWatcher
+from exporter.lanes import Lanes, Task
 from exporter.workers import Outcome, Worker
 
 __all__ = ["GpuSource", "GpuStatus", "SourceState"]
@@ -33,6 +34,7 @@ _CLOSE_SECONDS = 1.0
 # How long a reading has the interpreter for itself before the next begins. Eight at once hand its lock to each
 # other at every call, which takes three times the processor time; one that takes longer just overlaps the next.
 _TURN_SECONDS = 0.02
+_MOST_LANES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,10 @@ class GpuStatus:
 
 @dataclass(slots=True)
 class _Gpu:
-    """A GPU that has been seen: its reader, the reader's worker, and how its last reading went."""
+    """A GPU that has been seen: its reader, the task to read it, and how its last reading went."""
 
     reader: GpuReader
-    worker: Worker[Reading]
+    task: Task[Reading]
     is_up: bool = False
     problem: str = "not read yet"
     instances: tuple[MigInstance, ...] = ()
@@ -91,6 +93,7 @@ class GpuSource:
         self._scanner: Worker[Scan] = Worker("gpu-inventory", self._inventory.scan)
         self._renderer = Renderer(self._plan, config.names, (config.hostname_label, hostname), self._ledger, clock)
         self._gpus: dict[str, _Gpu] = {}
+        self._lanes = Lanes("gpus", turn_seconds=_TURN_SECONDS, most=_MOST_LANES)
         self._status: tuple[GpuStatus, ...] = ()
         self._state = SourceState("starting") if config.enabled else SourceState("disabled", "gpu.enabled is false")
 
@@ -139,10 +142,11 @@ class GpuSource:
         deadline = min(deadline_monotonic_seconds, begun + self._config.timeout_seconds)
         scan, hanging = self._scan(begun + (deadline - begun) * _INVENTORY_SHARE)
         self._state = SourceState("failed", hanging) if hanging else scan.state
-        started = [self._started(scan.generation, device, deadline) for device in scan.devices]
-        outcomes = [gpu.worker.wait(until) if until is not None else None for gpu, until in started]
+        tasks = [self._task(scan.generation, device) for device in scan.devices]
+        self._lanes.run([task for task in tasks if task is not None], deadline)
         results = [
-            self._result(device, outcome, owners) for device, outcome in zip(scan.devices, outcomes, strict=True)
+            self._result(device, task.outcome if task is not None else None, owners)
+            for device, task in zip(scan.devices, tasks, strict=True)
         ]
         if not hanging:
             reasons = [result.failure for result in results if result.failure is not None]
@@ -154,10 +158,9 @@ class GpuSource:
     def close(self) -> None:
         """End the threads and shut NVML down; what hangs in the driver is left behind."""
         until = time.monotonic() + _CLOSE_SECONDS
-        for gpu in self._gpus.values():
-            gpu.worker.close()
+        self._lanes.close()
         self._scanner.close()
-        ended = [gpu.worker.join(max(0.0, until - time.monotonic())) for gpu in self._gpus.values()]
+        ended = [self._lanes.join(max(0.0, until - time.monotonic()))]
         ended.append(self._scanner.join(max(0.0, until - time.monotonic())))
         ended.append(self._xids.close(max(0.0, until - time.monotonic())))
         if all(ended):
@@ -183,18 +186,16 @@ class GpuSource:
         self._xids.watch(scan.generation, handles)
         return scan, ""
 
-    def _started(self, generation: int, device: Device, deadline: float) -> tuple[_Gpu, float | None]:
-        """Start the reading of a GPU; with until when to wait for it, None where there is nothing to wait for."""
+    def _task(self, generation: int, device: Device) -> Task[Reading] | None:
+        """Return the reading of a GPU, to be run if its last one has returned; None where there is nothing to read."""
         gpu = self._gpu_of(device.identity)
-        if gpu.worker.wait(0.0).state == "running":
-            return gpu, 0.0
+        if gpu.task.is_running:
+            return gpu.task
         if device.handle is None:
-            return gpu, None
+            return None
         gpu.reader.identity = device.identity
         gpu.reader.attach(generation, device.handle)
-        gpu.worker.start()
-        gpu.worker.wait(min(deadline, time.monotonic() + _TURN_SECONDS))
-        return gpu, deadline
+        return gpu.task
 
     def _gpu_of(self, identity: Identity) -> _Gpu:
         gpu = self._gpus.get(identity.key)
@@ -208,7 +209,7 @@ class GpuSource:
                 with_processes=self._config.processes,
                 clock=self._clock,
             )
-            gpu = self._gpus[identity.key] = _Gpu(reader, Worker(f"gpu-{identity.index}", reader.read))
+            gpu = self._gpus[identity.key] = _Gpu(reader, Task(reader.read))
         return gpu
 
     def _label_name(self, text: PlannedText) -> str:

@@ -97,6 +97,13 @@ def collect(source: GpuSource, owners: Mapping[str, tuple[Owner, ...]] | None = 
     return source.collect(time.monotonic() + seconds, owners or {})
 
 
+def collect_again(source: GpuSource, owners: Mapping[str, tuple[Owner, ...]] | None = None) -> Section:
+    """A second collection, far enough from the first for values of what is sampled: NVML wants 100 ms."""
+    collect(source, owners)
+    time.sleep(0.12)
+    return collect(source, owners)
+
+
 def text(section: Section) -> str:
     return render([section], openmetrics=False).decode()
 

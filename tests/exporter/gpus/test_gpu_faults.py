@@ -9,7 +9,7 @@ from exporter.config import Gpu
 from exporter.gpus.calls import function_of
 from exporter.gpus.reasons import reason_of
 from exporter.gpus.source import GpuSource
-from tests.exporter.gpus.conftest import Clock, Node, collect, of_gpu, series, until, uuid_of
+from tests.exporter.gpus.conftest import Clock, Node, collect, collect_again, of_gpu, series, until, uuid_of
 from tests.exporter.gpus.stub import Mig, gives, hangs, lost, returns, says
 
 TEMPERATURE = "DCGM_FI_DEV_GPU_TEMP"
@@ -195,7 +195,7 @@ def test_a_mig_device_that_tells_nothing_of_itself_is_left_out(node: Node) -> No
     node.rules(
         returns("nvmlGpmMigSampleGet", 3), returns("nvmlDeviceGetAttributes_v2", 999), says("nvmlDeviceGetName", "x")
     )
-    section = collect(node.source(Gpu()))
+    section = collect_again(node.source(Gpu()))
     assert of_gpu(section, "DCGM_FI_DEV_FB_TOTAL", 0, 'GPU_I_PROFILE="",GPU_I_ID="1"') == 18215
     assert of_gpu(section, "DCGM_FI_PROF_SM_ACTIVE", 0, "GPU_I_ID") is None
     assert of_gpu(section, "DCGM_FI_PROF_SM_ACTIVE") == 0

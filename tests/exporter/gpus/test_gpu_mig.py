@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from exporter.config import Gpu
 from exporter.gpus.owners import Owner
-from tests.exporter.gpus.conftest import Node, collect, of_gpu, series, until
+from tests.exporter.gpus.conftest import Node, collect, collect_again, of_gpu, series, until
 from tests.exporter.gpus.stub import Mig, XidEvent, gives, says
 
 POD = Owner("prod", "llama-0", "vllm")
@@ -18,7 +18,7 @@ def test_mig_instances_beside_their_gpu_created_and_destroyed(node: Node) -> Non
     source = node.source(Gpu())
     assert of_gpu(collect(source), "DCGM_FI_DEV_FB_TOTAL") == 143771
     node.become(mig=(one, two, same), rules=(gives("gpm:2:7", 40), gives("gpm:2", 15)))
-    section = collect(source, {"MIG-a": (POD,), "MIG-b": (POD,), "MIG-c": (OTHER,)})
+    section = collect_again(source, {"MIG-a": (POD,), "MIG-b": (POD,), "MIG-c": (OTHER,)})
     first, second = 'GPU_I_PROFILE="1g.18gb",GPU_I_ID="7"', 'GPU_I_PROFILE="2g.35gb",GPU_I_ID="9"'
     totals = series(section)["DCGM_FI_DEV_FB_TOTAL"]
     assert sorted(totals.values()) == [18119, 35285, 143771]
