@@ -29,6 +29,8 @@ _MISSING = object()
 # A cache of which a quarter was not met again holds a life that has ended (a restart, other labels).
 _STALE_SHARE = 0.25
 _STALE_SPARE = 64
+# A layout that held for fewer scrapes than this is no reason to forget what its lines mean.
+_STEADY_SCRAPES = 3
 _HASH = ord("#")
 
 
@@ -66,6 +68,7 @@ class Relabeller:
         self._resolver = resolver
         self._place = dict(place)
         self._max_series = max_series
+        self._scrapes_by_layout = _STEADY_SCRAPES
         self._forget()
 
     def _forget(self) -> None:
@@ -85,18 +88,32 @@ class Relabeller:
         """Relabel one scrape; never raises, whatever the body."""
         lines = _lines(body)
         result = self._by_layout(lines) if self._layout is not None else None
-        if result is None:
+        if result is not None:
+            self._scrapes_by_layout += 1
+            return result
+        result = self._by_heads(lines)
+        if self._merge_found:
+            # A series that had come out by itself turned out to have a second source: now that is known.
             result = self._by_heads(lines)
-            if self._merge_found:
-                # A series that had come out by itself turned out to have a second source: now that is known.
-                result = self._by_heads(lines)
-            regular = not (result.bad_lines or result.repeated_series or result.series_over_limit or self._odd)
-            if len(self._left) > _STALE_SHARE * len(self._heads) + _STALE_SPARE:
-                self._forget()
-            elif regular:
-                self._layout = laid_out(lines, self._heads)
-            self._left = {}
+        is_regular = not (result.bad_lines or result.repeated_series or result.series_over_limit or self._odd)
+        if len(self._left) > _STALE_SHARE * len(self._heads) + _STALE_SPARE:
+            self._forget()
+        elif is_regular:
+            self._lay_out(lines)
+        self._left = {}
         return result
+
+    def _lay_out(self, lines: list[bytes]) -> None:
+        """Keep where lines stand, and no longer what they mean: that is half of the memory, and can be learnt again.
+
+        Both for an endpoint whose lines move all the time: learning takes ten times as long as looking up.
+        """
+        layout = laid_out(lines, self._heads)
+        if self._scrapes_by_layout >= _STEADY_SCRAPES:
+            models = self._models
+            self._forget()
+            self._models = models
+        self._layout, self._scrapes_by_layout = layout, 0
 
     def _by_layout(self, lines: list[bytes]) -> Relabelled | None:
         """Relabel lines that stand where they stood; None when they do not."""

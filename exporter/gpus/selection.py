@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -102,6 +101,8 @@ def _known(name: str, where: str) -> GpuField:
     if field is not None:
         return field
     every = [spelling for known in GPU_FIELDS.values() for spelling in known.names]
+    import difflib
+
     near = difflib.get_close_matches(name, every, n=1, cutoff=0.8)
     advice = f"did you mean {near[0]}?" if near else "remove it, or take a name of dcgm-exporter's default list"
     raise ConfigError(f"{where}: {name!r} is no GPU field known here; {advice}")

@@ -94,7 +94,8 @@ static double now(void) {
 }
 
 /* Long enough that a thread that waits for events costs nothing next to what a benchmark measures. */
-static void nap(void) { struct timespec time = {0, 10000000}; nanosleep(&time, NULL); }
+static void nap_for(long ms) { struct timespec time = {0, ms * 1000000}; nanosleep(&time, NULL); }
+static void nap(void) { nap_for(10); }
 
 /* The rule of a kind for a call: v(alue), r(eturn), h(ang), t(ext). */
 static const Rule *rule(int gpu, const char *call, char kind) {
@@ -408,6 +409,6 @@ int nvmlEventSetWait_v2(EventSet *set, EventData *out, unsigned milliseconds) {
             return SUCCESS;
         }
         if (now() >= until) return TIMEOUT;
-        nap();
+        nap_for(100);
     }
 }
