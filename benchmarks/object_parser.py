@@ -37,7 +37,7 @@ def main() -> None:
     translators = {url: Translator(ENGINES["vllm"], "0.24.0") for url in urls}
     connections = {url: http.client.HTTPConnection(urlsplit(url).netloc) for url in urls}
     collected, registry = _Collected(), CollectorRegistry()
-    registry.register(collected)  # type: ignore[arg-type]
+    registry.register(collected)
     while True:
         begun = time.monotonic()
         collected.families = {}

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import http.client
-import os
 import sys
 import tempfile
 import time
@@ -54,7 +53,7 @@ def main() -> int:
         print(f"{'minute':>6} {'RSS MiB':>8} {'fds':>4} {'threads':>7} {'CPU s':>7} {'failed scrapes':>14}", flush=True)
         for minute in range(1, minutes + 1):
             failed = _one_minute(port, flapping, is_up=minute % 2 == 0)
-            fds, threads = len(os.listdir(f"/proc/{process.pid}/fd")), len(os.listdir(f"/proc/{process.pid}/task"))
+            fds, threads = _entries(process.pid, "fd"), _entries(process.pid, "task")
             samples.append((rss_mib(process.pid), fds))
             cpu = cpu_seconds(process.pid)
             print(f"{minute:6d} {samples[-1][0]:8.1f} {fds:4d} {threads:7d} {cpu:7.1f} {failed:14d}", flush=True)
@@ -62,6 +61,10 @@ def main() -> int:
     flat = max(rss for rss, _ in half) <= 1.1 * half[0][0] and max(fds for _, fds in half) <= half[0][1] + 2
     print("flat" if flat else "GROWS")
     return 0 if flat else 1
+
+
+def _entries(pid: int, what: str) -> int:
+    return sum(1 for _ in Path(f"/proc/{pid}/{what}").iterdir())
 
 
 def _one_minute(port: int, flapping: int, *, is_up: bool) -> int:
