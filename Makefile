@@ -27,11 +27,14 @@ types: $(STAMP)
 unit: $(STAMP)
 	$(BIN)/pytest -n auto -q --cov --cov-report=term:skip-covered --cov-report=xml
 
-bench: $(STAMP)  ## ratios against a plain loop and grep
-	$(BIN)/python benchmarks/logs.py
+bench: $(STAMP)  ## ratios against a plain loop, grep, other exporters and parsers
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python -m benchmarks.logs
+	$(BIN)/python -m benchmarks.exporter --growth
 
-generate: $(STAMP)  ## after a change of the signatures: the table of their literals
+generate: $(STAMP)  ## what is made from the code: the signatures' literals, the exporter's manifests
 	$(BIN)/python -m troubleshoot.logs.literal_table_writer
+	$(BIN)/python -m exporter.deploy.generate
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

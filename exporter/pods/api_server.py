@@ -33,7 +33,7 @@ _CHUNK_BYTES = 1 << 16
 
 _REASONS: Mapping[int, tuple[Reason, str]] = {
     401: ("unauthorized", "it does not accept the service account's token"),
-    403: ("forbidden", "the service account may not list pods: its ClusterRole needs get, list on pods"),
+    403: ("forbidden", "the service account may not list pods: its ClusterRole needs list on pods"),
     404: ("not_found", "it has no such path; is KUBERNETES_SERVICE_HOST the API server?"),
     410: ("expired", "the list changed while it was read page by page"),
     429: ("throttled", "it asks for fewer requests"),
