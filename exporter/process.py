@@ -33,7 +33,7 @@ from exporter.status import readiness, status_view
 if TYPE_CHECKING:
     from exporter.serving.otlp import Pusher
 
-__all__ = ["Exporter", "Options", "check"]
+__all__ = ["Exporter", "Options", "check", "device_inventory"]
 
 _log = logging.getLogger("inferwatch.exporter")
 _WATCH_SECONDS = 2.0
@@ -213,7 +213,7 @@ class Exporter:
         self.collector.gpus.close()
 
     def _watcher(self, config: Config, gpus: GpuSource) -> PodWatcher:
-        return PodWatcher(config.kubernetes, config.node_name, lambda: _inventory(gpus))
+        return PodWatcher(config.kubernetes, config.node_name, lambda: device_inventory(gpus))
 
     def _otlp(self, config: Config) -> Pusher | None:
         if not config.otlp.endpoint:
@@ -239,7 +239,7 @@ class Exporter:
                 signal.signal(number, handler)
 
 
-def _inventory(gpus: GpuSource) -> DeviceInventory:
+def device_inventory(gpus: GpuSource) -> DeviceInventory:
     """The GPUs as device plugins name them."""
     known = [status for status in gpus.status() if status.minor is not None and status.uuid]
     return DeviceInventory(
