@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -75,8 +74,7 @@ class Located(NamedTuple):
     line: int
 
 
-@dataclass(slots=True)
-class ScanResult:
+class ScanResult(NamedTuple):
     """Everything kept of one log, by signature, in file order.
 
     `counts` says on how many lines each stood (see `Keep` for where that is not exact); `last_bytes` are the last of
@@ -84,12 +82,12 @@ class ScanResult:
     """
 
     name: str
-    size_bytes: int = 0
-    lines: int = 0
-    counts: dict[str, int] = field(default_factory=dict)
-    located: dict[str, list[Located]] = field(default_factory=dict)
-    last_bytes: bytes = b""
-    interrupted: bool = False
+    size_bytes: int
+    lines: int
+    counts: dict[str, int]
+    located: dict[str, list[Located]]
+    last_bytes: bytes
+    interrupted: bool
 
 
 Progress = Callable[[int], None]
@@ -154,18 +152,19 @@ class _Read:
 
     def result(self, name: str, *, interrupted: bool) -> ScanResult:
         """The result, with line numbers counted from the log's beginning."""
-        result = ScanResult(name, counts=self.keeper.counts, interrupted=interrupted)
         newlines_before: dict[int, int] = {}
+        size_bytes = lines = 0
+        last_bytes = b""
         for index in sorted(self.stripes):
             stripe = self.stripes[index]
-            newlines_before[index] = result.lines
-            result.lines += stripe.newlines
-            result.size_bytes += stripe.size_bytes
-            result.last_bytes = stripe.last_bytes or result.last_bytes
-        if result.last_bytes and not result.last_bytes.endswith(b"\n"):
-            result.lines += 1
-        for identity, places in self.keeper.all().items():
-            result.located[identity] = [
+            newlines_before[index] = lines
+            lines += stripe.newlines
+            size_bytes += stripe.size_bytes
+            last_bytes = stripe.last_bytes or last_bytes
+        if last_bytes and not last_bytes.endswith(b"\n"):
+            lines += 1
+        located = {
+            identity: [
                 Located(
                     Hit(identity, kept.offset, line := newlines_before[kept.stripe] + kept.line + 1, *kept[3:]),
                     kept.offset,
@@ -173,7 +172,9 @@ class _Read:
                 )
                 for kept in places
             ]
-        return result
+            for identity, places in self.keeper.all().items()
+        }
+        return ScanResult(name, size_bytes, lines, self.keeper.counts, located, last_bytes, interrupted)
 
 
 class _Reading(NamedTuple):
