@@ -236,7 +236,8 @@ class _Reading(NamedTuple):
             # The engine compiles outside the interpreter's lock, and searches there too.
             compiled = in_background(partial(self.matcher.scanner, sampled=_SAMPLED, without=head.keeper.known))
             end = tail_result()
-        parts = [*self._middle(range(1, number - 1), search, compiled(), head.keeper.between(end[0]))]
+        keeper = head.keeper.between(end[0], leaves_texts=True)
+        parts = [*self._middle(range(1, number - 1), search, compiled(), keeper)]
         if not self.interruption.requested:
             parts.append(end)
             self.progress(size)
@@ -251,6 +252,7 @@ class _Reading(NamedTuple):
             def child() -> object:
                 for index in workers.tasks():
                     search.run(index, scanner, part)
+                part.keeper.read_texts(search.fill)
                 return part.state()
 
             for _ in range(number := usable_workers(self.plan.workers) - 1):
@@ -262,6 +264,7 @@ class _Reading(NamedTuple):
                 self.progress((index + 1) * search.stripe_bytes)
                 if self.interruption.requested:
                     workers.drop_tasks()
+            part.keeper.read_texts(search.fill)
             yield part.state()
             yield from workers.results()
 
@@ -280,14 +283,15 @@ class _StripeSearch(NamedTuple):
         end = begin + self.stripe_bytes if index + 1 < self.number else None
         size = newlines = 0
         last_bytes = b""
-        for window in windows(self._fill, self.buffer, begin, end):
+        for window in windows(self.fill, self.buffer, begin, end):
             found = scanner.scan(window, read.keeper.known)
             newlines += read.keeper.take(window, found, index, newlines)
             size += window.end - window.start
             last_bytes = _last_bytes(window.buffer, window.end)
         read.stripes[index] = _Stripe(size, newlines, last_bytes)
 
-    def _fill(self, view: memoryview, offset: int) -> int:
+    def fill(self, view: memoryview, offset: int) -> int:
+        """Read bytes of the file: see `window.Read`."""
         return os.preadv(self.descriptor, [view], offset)
 
 
