@@ -15,8 +15,8 @@ import click
 from inferwatch.version import VERSION
 
 # Shells report a process that SIGPIPE or SIGINT ended as 128 plus the signal's number.
-_STATUS_BROKEN_PIPE = 141
-_STATUS_INTERRUPTED = 130
+STATUS_BROKEN_PIPE = 141
+STATUS_INTERRUPTED = 130
 _STATUS_USAGE = 2
 _OBJECTS_A_COLLECTION = 50_000
 
@@ -78,9 +78,8 @@ class _LazyGroup(click.Group):
             result = super().invoke(ctx)
             sys.stdout.flush()
         except BrokenPipeError:
-            # What is still buffered would fail again when the interpreter flushes it on its way out.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(_STATUS_BROKEN_PIPE)
+            drop_output()
+            ctx.exit(STATUS_BROKEN_PIPE)
         return result
 
 
@@ -105,8 +104,13 @@ def main() -> None:
         click.echo(_one_line(error), err=True)
         sys.exit(_STATUS_USAGE)
     except click.Abort:
-        sys.exit(_STATUS_INTERRUPTED)
+        sys.exit(STATUS_INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def drop_output() -> None:
+    """After a broken pipe: what is still buffered would fail again when the interpreter flushes it on its way out."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

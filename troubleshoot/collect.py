@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -37,14 +35,19 @@ class Request(NamedTuple):
     symptom: str = ""
 
 
-@dataclass(slots=True)
 class Collected:
     """Evidence of the inputs that could be read; None where none could. `problems` has a line for each other."""
 
-    evidence: Evidence | None = None
-    inputs: list[InputSummary] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    interrupted: bool = False
+    def __init__(self) -> None:
+        self.evidence: Evidence | None = None
+        self.inputs: list[InputSummary] = []
+        self.problems: list[str] = []
+        self.interrupted = False
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Collected) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]
 
     def add(
         self, name: str, kind: Literal["log", "metrics"], size_bytes: int = 0, lines: int = 0, note: str = ""
@@ -142,6 +145,8 @@ def _read_metrics(request: Request, report: Report, result: Collected) -> Metric
             _not_read(result, error, "metrics")
     if not bodies:
         return None
+    from dataclasses import replace
+
     from troubleshoot.metrics.load import load_metrics
 
     data = load_metrics(bodies, failures)
@@ -175,6 +180,8 @@ class _Watched:
 
 def _watch_all(specs: Sequence[str], seconds: float, report: Report, result: Collected) -> dict[str, _Watched]:
     """Watch every endpoint over the same time, so that their figures can be added up."""
+    import threading
+
     watches = {spec: _Watched() for spec in specs}
     first, *others = watches
     threads = [threading.Thread(target=_watch, args=(o, watches[o], seconds, _silent), daemon=True) for o in others]

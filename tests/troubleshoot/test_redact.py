@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import re
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from troubleshoot.redact import clean, is_secret_name, quote, redact
+from troubleshoot.redact import clean, is_secret_name, quote, redact, shapes
 
 MILLION = 1_000_000
 
@@ -121,6 +122,17 @@ def test_secrets_and_prompts_are_masked_and_their_shape_stays(line: str, expecte
 @pytest.mark.parametrize("line", HARMLESS)
 def test_harmless_look_alikes_stay(line: str) -> None:
     assert redact(line) == line
+
+
+PARTS = [part for line, _ in SECRETS for part in re.split(r"(\W)", line) if part]
+
+
+@given(st.lists(st.sampled_from([*PARTS, " ", "ſ", "K", "İ", "Bearer ", "://", "a1b2c3d4e5f6a7b8"]), max_size=12))
+def test_what_a_shape_needs_is_in_every_text_that_has_it(parts: list[str]) -> None:
+    text = everywhere = "".join(parts)
+    for _, rule in shapes._RULES:
+        everywhere = re.sub(rule, r"\g<1>***", everywhere)
+    assert shapes.mask_shapes(text) == everywhere
 
 
 @pytest.mark.parametrize("name", ["api_key", "--hf-token", "VLLM_API_KEY", "db.password", "clientSecret", "token"])

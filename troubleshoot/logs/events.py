@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import pairwise
@@ -133,7 +133,7 @@ def _event(file: str, located: Located, line: Line, signature: Signature, new_ye
     hit, seconds = located.hit, line.time_seconds
     if seconds is not None and new_year is not None and located.offset >= new_year:
         seconds += _YEAR_SECONDS
-    message, fields = _read(signature, line, hit.follow) if signature.fields else (line.message, {})
+    message, fields = _read(signature, line, hit.follow)
     return Event(
         signature=hit.signature,
         file=file,
@@ -152,11 +152,13 @@ def _event(file: str, located: Located, line: Line, signature: Signature, new_ye
     )
 
 
-def _read(signature: Signature, line: Line, follow: bytes) -> tuple[str, dict[str, str]]:
+def _read(signature: Signature, line: Line, follow: bytes) -> tuple[str, Mapping[str, str]]:
     """The message and its fields; with the lines after it where only these complete the fields."""
-    fields = _fields(signature, line.message)
+    if not signature.fields:
+        return line.message, {}
     if not follow:
-        return line.message, fields
+        return line.message, _Fields(signature, line.message)
+    fields = _fields(signature, line.message)
     joined = _joined(line, follow)
     of_joined = _fields(signature, joined)
     return (joined, of_joined) if len(of_joined) > len(fields) else (line.message, fields)
@@ -170,6 +172,30 @@ def _joined(line: Line, follow: bytes) -> str:
         if after.process == line.process and after.container == line.container:
             parts.append(after.message.strip())
     return " ".join(parts)
+
+
+class _Fields(Mapping[str, str]):
+    """The fields of a message, read when one is asked for: of most lines nobody does."""
+
+    def __init__(self, signature: Signature, message: str) -> None:
+        self._signature = signature
+        self._message = message
+
+    @cached_property
+    def _found(self) -> dict[str, str]:
+        return _fields(self._signature, self._message)
+
+    def __getitem__(self, name: str) -> str:
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __repr__(self) -> str:
+        return repr(self._found)
 
 
 def _fields(signature: Signature, text: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from troubleshoot.logs.matcher import Pieces
 from troubleshoot.logs.signature import RARE_KEPT, Keep, Signature
-from troubleshoot.logs.window import Window
+from troubleshoot.logs.window import Read, Window, window_around
 
 SERIES_KEPT = 300
 SERIES_RECENT = 150
@@ -39,6 +39,15 @@ class Kept(NamedTuple):
     context: bytes
 
 
+class _Unread(NamedTuple):
+    """As `Kept`, but its text is still in the file, around a match that ends at `match_end`."""
+
+    offset: int
+    stripe: int
+    line: int
+    match_end: int
+
+
 KeeperState = tuple[dict[str, int], dict[str, list[tuple[Any, ...]]], dict[str, int]]
 """Counts, kept places and how far each series was thinned: see `Keeper.merge`."""
 
@@ -52,6 +61,7 @@ class Keeper:
         self._first: dict[str, list[Kept]] = {}
         self._recent: dict[str, deque[Kept]] = {}
         self._thinned: dict[str, _Thinned] = {}
+        self._unread: dict[str, deque[_Unread]] | None = None
         self._room: Mapping[str, _Room] = {}
         self._full: Set[str] = frozenset()
 
@@ -72,12 +82,33 @@ class Keeper:
         for begin, match_end, identity in wanted:
             line += window.newlines(place, begin)
             place = begin
+            if self._unread is not None and self._may_be_pushed_out(identity):
+                room = self._room.get(identity, _ALL_ROOM)
+                recent = self._unread.setdefault(identity, deque(maxlen=room.recent))
+                recent.append(_Unread(window.base + begin, stripe, line, window.base + match_end))
+                continue
             text = window.text_of(match_end, begin, self._signatures[identity])
             self._add(identity, Kept(window.base + begin, stripe, line, *text))
         for identity, pieces in found.items():
             is_mark = self._signatures[identity].keep is Keep.MARK
             self.counts[identity] = 1 if is_mark else self.counts.get(identity, 0) + len(pieces) + pieces.unlisted
         return line + window.newlines(place, window.end) - lines
+
+    def _may_be_pushed_out(self, identity: str) -> bool:
+        """Whether the next place goes to those of which the last stay."""
+        if self._signatures[identity].keep in (Keep.MARK, Keep.SERIES):
+            return False
+        return len(self._first.get(identity, ())) >= self._room.get(identity, _ALL_ROOM).first
+
+    def read_texts(self, read: Read) -> None:
+        """Read the texts that were left in the file: see `between`."""
+        for identity, places in (self._unread or {}).items():
+            for place in places:
+                window = window_around(read, place.offset, place.match_end)
+                match_end, begin = place.match_end - window.base, place.offset - window.base
+                text = window.text_of(match_end, begin, self._signatures[identity])
+                self._add(identity, Kept(place.offset, place.stripe, place.line, *text))
+        self._unread = None
 
     def _wanted(self, identity: str, pieces: Pieces, base: int) -> Iterable[int]:
         """Of a window's places those that may stay, in order: `_add` then drops what does not."""
@@ -115,9 +146,14 @@ class Keeper:
             else:
                 self._recent.setdefault(identity, deque(maxlen=room.recent)).append(kept)
 
-    def between(self, later: KeeperState) -> Keeper:
-        """A keeper for text between this one's and `later`'s: with room for what the three, merged, will hold."""
+    def between(self, later: KeeperState, *, leaves_texts: bool = False) -> Keeper:
+        """A keeper for text between this one's and `later`'s: with room for what the three, merged, will hold.
+
+        One that `leaves_texts` keeps of the last places of a signature, which each block replaces by its own, only
+        where they are, until `read_texts`: for a file that can be read again.
+        """
         keeper = Keeper(self._signatures)
+        keeper._unread = {} if leaves_texts else None
         _, later_places, _ = later
         keeper._room = {
             identity: _Room(

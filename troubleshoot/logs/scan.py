@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -75,8 +74,7 @@ class Located(NamedTuple):
     line: int
 
 
-@dataclass(slots=True)
-class ScanResult:
+class ScanResult(NamedTuple):
     """Everything kept of one log, by signature, in file order.
 
     `counts` says on how many lines each stood (see `Keep` for where that is not exact); `last_bytes` are the last of
@@ -84,12 +82,12 @@ class ScanResult:
     """
 
     name: str
-    size_bytes: int = 0
-    lines: int = 0
-    counts: dict[str, int] = field(default_factory=dict)
-    located: dict[str, list[Located]] = field(default_factory=dict)
-    last_bytes: bytes = b""
-    interrupted: bool = False
+    size_bytes: int
+    lines: int
+    counts: dict[str, int]
+    located: dict[str, list[Located]]
+    last_bytes: bytes
+    interrupted: bool
 
 
 Progress = Callable[[int], None]
@@ -154,18 +152,19 @@ class _Read:
 
     def result(self, name: str, *, interrupted: bool) -> ScanResult:
         """The result, with line numbers counted from the log's beginning."""
-        result = ScanResult(name, counts=self.keeper.counts, interrupted=interrupted)
         newlines_before: dict[int, int] = {}
+        size_bytes = lines = 0
+        last_bytes = b""
         for index in sorted(self.stripes):
             stripe = self.stripes[index]
-            newlines_before[index] = result.lines
-            result.lines += stripe.newlines
-            result.size_bytes += stripe.size_bytes
-            result.last_bytes = stripe.last_bytes or result.last_bytes
-        if result.last_bytes and not result.last_bytes.endswith(b"\n"):
-            result.lines += 1
-        for identity, places in self.keeper.all().items():
-            result.located[identity] = [
+            newlines_before[index] = lines
+            lines += stripe.newlines
+            size_bytes += stripe.size_bytes
+            last_bytes = stripe.last_bytes or last_bytes
+        if last_bytes and not last_bytes.endswith(b"\n"):
+            lines += 1
+        located = {
+            identity: [
                 Located(
                     Hit(identity, kept.offset, line := newlines_before[kept.stripe] + kept.line + 1, *kept[3:]),
                     kept.offset,
@@ -173,7 +172,9 @@ class _Read:
                 )
                 for kept in places
             ]
-        return result
+            for identity, places in self.keeper.all().items()
+        }
+        return ScanResult(name, size_bytes, lines, self.keeper.counts, located, last_bytes, interrupted)
 
 
 class _Reading(NamedTuple):
@@ -235,7 +236,8 @@ class _Reading(NamedTuple):
             # The engine compiles outside the interpreter's lock, and searches there too.
             compiled = in_background(partial(self.matcher.scanner, sampled=_SAMPLED, without=head.keeper.known))
             end = tail_result()
-        parts = [*self._middle(range(1, number - 1), search, compiled(), head.keeper.between(end[0]))]
+        keeper = head.keeper.between(end[0], leaves_texts=True)
+        parts = [*self._middle(range(1, number - 1), search, compiled(), keeper)]
         if not self.interruption.requested:
             parts.append(end)
             self.progress(size)
@@ -250,6 +252,7 @@ class _Reading(NamedTuple):
             def child() -> object:
                 for index in workers.tasks():
                     search.run(index, scanner, part)
+                part.keeper.read_texts(search.fill)
                 return part.state()
 
             for _ in range(number := usable_workers(self.plan.workers) - 1):
@@ -261,6 +264,7 @@ class _Reading(NamedTuple):
                 self.progress((index + 1) * search.stripe_bytes)
                 if self.interruption.requested:
                     workers.drop_tasks()
+            part.keeper.read_texts(search.fill)
             yield part.state()
             yield from workers.results()
 
@@ -279,14 +283,15 @@ class _StripeSearch(NamedTuple):
         end = begin + self.stripe_bytes if index + 1 < self.number else None
         size = newlines = 0
         last_bytes = b""
-        for window in windows(self._fill, self.buffer, begin, end):
+        for window in windows(self.fill, self.buffer, begin, end):
             found = scanner.scan(window, read.keeper.known)
             newlines += read.keeper.take(window, found, index, newlines)
             size += window.end - window.start
             last_bytes = _last_bytes(window.buffer, window.end)
         read.stripes[index] = _Stripe(size, newlines, last_bytes)
 
-    def _fill(self, view: memoryview, offset: int) -> int:
+    def fill(self, view: memoryview, offset: int) -> int:
+        """Read bytes of the file: see `window.Read`."""
         return os.preadv(self.descriptor, [view], offset)
 
 

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from troubleshoot.findings import SettingValue
 
 _PAIR = re.compile(r"(?P<key>\b[a-z][a-z0-9_]{2,60})=(?P<value>'[^']*'|\"[^\"]*\"|\[[^\]]*\]|\{[^}]*\}|[^,()\s]+)")
-_FLAG = (
+_FLAG = re.compile(
     r"(?:^|[\s'\"\[,])--(?P<key>[a-zA-Z][\w.-]{1,60})"
     r"(?:[= ]+(?P<value>'[^']*'|\"[^\"]*\"|\{[^}]*\}|-\d+|[^\s\\'\",-][^\s\\'\",]*)"  # --key value
     r"|(?:'|\"),\s*(?:'|\")(?P<listed>[^'\"-][^'\"]*)|)"  # '--key', 'value'
 )
-_ENV = r"\b(?P<key>[A-Z][A-Z0-9_]{3,40})=(?P<value>[^\s;'\"]+)"
+_ENV = re.compile(r"\b(?P<key>[A-Z][A-Z0-9_]{3,40})=(?P<value>[^\s;'\"]+)")
 _ENV_NAMES = {
     "MAX_MODEL_LEN": "max_model_len",
     "MAX_NUM_SEQS": "max_num_seqs",
@@ -132,14 +132,14 @@ def _from_args(text: str) -> dict[str, SettingValue]:
 
 def _from_command(text: str) -> dict[str, SettingValue]:
     found: dict[str, SettingValue] = {}
-    for match in re.finditer(_FLAG, text):
+    for match in _FLAG.finditer(text):
         key = _key(match.group("key").replace("-", "_").replace(".", "_"))
         value = match.group("value") or match.group("listed")
         if key.startswith("no_") and value is None:
             found[key[3:]] = False
         else:
             found[key] = True if value is None else _typed(value)
-    for match in re.finditer(_ENV, text):
+    for match in _ENV.finditer(text):
         if match.group("key") in _ENV_NAMES:
             found[_ENV_NAMES[match.group("key")]] = _typed(match.group("value"))
     return found

@@ -12,6 +12,9 @@ RARE_KEPT = 24
 class Keep(Enum):
     """How much of a signature's matches is kept. Memory is bounded for all."""
 
+    # Members are hashed thousands of times a start; `Enum` would do it in Python.
+    __hash__ = object.__hash__
+
     RARE = "rare"
     """Errors and the like: the first and the last of them, and on how many lines they stand."""
 

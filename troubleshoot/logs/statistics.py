@@ -33,6 +33,13 @@ _SGLANG = {
     "new": r"#new-token:\s*(\d+)",
     "cached": r"#cached-token:\s*(\d+)",
 }
+# What vLLM 1 writes, in one look; a line that differs at all is read figure by figure.
+_VLLM_USUAL = (
+    r"(?:Engine (?P<rank>\d{3}): )?Avg prompt throughput: (?P<prompt>\d+\.\d+) tokens/s, "
+    r"Avg generation throughput: (?P<generation>\d+\.\d+) tokens/s, Running: (?P<running>\d+) reqs, "
+    r"Waiting: (?P<waiting>\d+) reqs, (?:GPU|CPU) KV cache usage: (?P<kv>\d+\.\d+)%, "
+    r"Prefix cache hit rate: (?P<hits>\d+\.\d+)%"
+)
 HARDLY_ANY_TOKENS = 0.2
 """Tokens per second and running sequence: a hundredth of what the slowest useful server does."""
 _ENGINE_INDEX = r"Engine (\d{3}):"
@@ -80,6 +87,19 @@ def read_statistics(vllm: Iterable[Event], sglang: Iterable[Event]) -> tuple[Log
 
 
 def _vllm(event: Event) -> LogStats | None:
+    usual = _usual().fullmatch(event.message)
+    if usual is not None:
+        rank, prompt, generation, running, waiting, kv, hits = usual.groups()
+        return LogStats(
+            event,
+            rank or "",
+            int(running),
+            int(waiting),
+            float(kv) / 100,
+            float(prompt),
+            float(generation),
+            float(hits) / 100,
+        )
     values = {name: _first(expression, event.message) for name, expression in _compiled("vllm")}
     if values["running"] is None:
         return None
@@ -111,6 +131,11 @@ def _sglang(event: Event) -> LogStats | None:
         generation_tokens_per_second=values["generation"],
         prefix_hit_ratio=cached / (new + cached) if new is not None and cached is not None and new + cached else None,
     )
+
+
+@cache
+def _usual() -> re.Pattern[str]:
+    return re.compile(_VLLM_USUAL, re.ASCII)
 
 
 @cache

@@ -115,6 +115,17 @@ class Window:
         return bytes(self.buffer[place + 1 : begin])
 
 
+def window_around(read: Read, begin: int, match_end: int) -> Window:
+    """A window of its own over what `text_of` looks at for a match that was found before, at these file offsets."""
+    base = max(0, min(begin - _CONTEXT_LIMIT_BYTES, match_end - _LINE_LIMIT_BYTES))
+    buffer = bytearray(match_end + TAIL_BYTES - base)
+    view = memoryview(buffer)
+    filled = 0
+    while filled < len(buffer) and (number := read(view[filled:], base + filled)):
+        filled += number
+    return Window(buffer, base, begin - base, match_end - base, filled)
+
+
 def new_buffer(block_bytes: int = BLOCK_BYTES) -> bytearray:
     """Memory for `windows` that bring at least `block_bytes` at a time."""
     return bytearray(LEAD_BYTES + max(block_bytes, 4 * CUT_BYTES) + TAIL_BYTES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 
 from troubleshoot.redact.values import Masked, mask_value
 
@@ -58,13 +57,14 @@ _SECRET_WORDS = frozenset(
     | {"accesskey", "accesstoken", "accountkey", "masterkey", "privatekey", "secretkey"}
 )
 _PLURAL_OWNERS = frozenset({"access", "api", "auth", "bearer", "hf", "private", "refresh", "secret"})
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _LONGEST_NAME = 80
 
 
 def is_secret_name(name: str) -> bool:
     """Whether a setting, flag, header or variable of this name holds a secret, judged by its words."""
     last_part = name.rsplit(".", 1)[-1]
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", last_part).lower().replace("-", "_")
+    spaced = _HUMP.sub("_", last_part).lower().replace("-", "_")
     words = [word for word in spaced.split("_") if word]
     if not words:
         return False
@@ -80,17 +80,15 @@ def is_secret_name(name: str) -> bool:
     return last in {"pwd", "pass"} and before != "" and name.isupper()
 
 
-@cache
-def _pattern() -> re.Pattern[str]:
-    """The word that ends a secret's name, then what may stand between a name and its value."""
-    return re.compile(
-        r"(?:keys?|tokens?|secrets?|passw(?:or)?ds?|passphrase|pwd|pass|authorization|cookie)"
-        r"(?P<close>\\?[\"'])?"
-        r"(?P<between>\s{0,4}(?P<sign>=>|=(?!=)|:(?!:))\s{0,4}"
-        r"|\s{0,4}(?P<comma>,)\s{0,4}(?P<value_key>\\?[\"']?value\\?[\"']?\s{0,4}[:=]\s{0,4})?"
-        r"|(?P<space>\s{1,4}))",
-        re.IGNORECASE,
-    )
+# The word that ends a secret's name, then what may stand between a name and its value.
+_NAMED = re.compile(
+    r"(?:keys?|tokens?|secrets?|passw(?:or)?ds?|passphrase|pwd|pass|authorization|cookie)"
+    r"(?P<close>\\?[\"'])?"
+    r"(?P<between>\s{0,4}(?P<sign>=>|=(?!=)|:(?!:))\s{0,4}"
+    r"|\s{0,4}(?P<comma>,)\s{0,4}(?P<value_key>\\?[\"']?value\\?[\"']?\s{0,4}[:=]\s{0,4})?"
+    r"|(?P<space>\s{1,4}))",
+    re.IGNORECASE,
+)
 
 
 _PROSE = re.compile(r"(?:is|to|or|and|for|in|must|was|not|from|with|option|flag|argument)\b")
@@ -100,10 +98,9 @@ _NEXT_FLAG = re.compile(r"b?\\?[\"']?-")
 
 def mask_named(text: str) -> str:
     """Masks the value after every name that `is_secret_name` knows."""
-    pattern = _pattern()
     parts: list[str] = []
     done = at = 0
-    while match := pattern.search(text, at):
+    while match := _NAMED.search(text, at):
         name_end = match.start("close") if match["close"] else match.start("between")
         start = _name_start(text, name_end)
         name = text[start:name_end]

@@ -33,16 +33,16 @@ _AFTER_BARE_PROMPT = (", prefix_pos:", ", sampling params:", ", sampling_params:
 
 
 @cache
-def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    return tuple((needed, re.compile(pattern)) for needed, pattern in _FIELDS)
+def _pattern(field: str) -> re.Pattern[str]:
+    return re.compile(field)
 
 
 def mask_prompts(text: str) -> str:
     """Masks the texts and token ids of requests; request ids, parameters and finish reasons stay."""
     text = _mask_bare(text)
-    for needed, pattern in _patterns():
+    for needed, field in _FIELDS:
         if needed in text:
-            text = _mask_field(text, pattern)
+            text = _mask_field(text, _pattern(field))
     return text
 
 

@@ -157,6 +157,26 @@ def test_a_keeper_between_two_others_keeps_enough(seed: int) -> None:
     assert head.counts == whole.counts
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_texts_that_are_left_in_the_file_are_those_that_would_have_been_kept(seed: int) -> None:
+    words = log(seed, 30_000)
+    content = text_of(words)
+
+    def read(view: memoryview, offset: int) -> int:
+        part = content[offset : offset + len(view)]
+        view[: len(part)] = part
+        return len(part)
+
+    head, tail = of_whole(words[:4000]), Keeper(SIGNATURES)
+    take(tail, words, 27_000, 30_000)
+    at_once, left = head.between(tail.state()), head.between(tail.state(), leaves_texts=True)
+    for begin in range(4000, 27_000, 1000):
+        take(at_once, words, begin, begin + 1000)
+        take(left, words, begin, begin + 1000)
+    left.read_texts(read)
+    assert left.state() == at_once.state()
+
+
 def test_a_keeper_between_two_full_ones_keeps_nothing_rare() -> None:
     head, tail = of_whole(["rare"] * 100), of_whole(["rare"] * 100)
     between = head.between(tail.state())

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import pytest
 
 from recordings.reader import load
 from troubleshoot.collect import Request, collect
+from troubleshoot.logs import statistics
 from troubleshoot.logs.events import Event
 from troubleshoot.logs.statistics import LogStats, read_statistics
 
@@ -96,6 +98,13 @@ def test_every_version_of_vllms_line(version: str) -> None:
     assert (line.prompt_tokens_per_second, line.generation_tokens_per_second) == (105.2, 32.1)
     assert line.prefix_hit_ratio == (pytest.approx(0.625) if "Prefix" in VLLM[version] else None)
     assert line.rank == ("000" if "Engine 000" in VLLM[version] else "")
+
+
+@pytest.mark.parametrize("version", VLLM)
+def test_a_line_read_in_one_look_says_what_its_figures_say(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_one_look = vllm(VLLM[version])
+    monkeypatch.setattr(statistics, "_usual", lambda: re.compile("(?!)"))
+    assert vllm(VLLM[version]) == in_one_look
 
 
 def test_what_a_version_does_not_print_is_unknown() -> None:

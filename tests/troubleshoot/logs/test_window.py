@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from troubleshoot.logs.signature import Signature
-from troubleshoot.logs.window import CUT_BYTES, Read, Window, new_buffer, windows
+from troubleshoot.logs.window import CUT_BYTES, Read, Window, new_buffer, window_around, windows
 
 
 def reader(content: bytes, most: int = 1 << 30) -> Read:
@@ -110,6 +110,20 @@ def test_of_a_long_line_the_part_near_the_match_is_kept() -> None:
     raw, follow, _ = around(content, b"hit", Signature("s", ("hit",), follow=1, context_lines=1))
     assert raw == b"a" * (CUT_BYTES - 3) + b"hit" + b"b" * CUT_BYTES
     assert follow == b""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_text_read_later_is_the_text_that_stood_in_the_window(seed: int) -> None:
+    choose = random.Random(seed)
+    content = long_text(seed)
+    read = reader(content, 30_000)
+    signature = Signature("s", ("x",), follow=choose.choice((0, 2)), context_lines=choose.choice((0, 40)))
+    for window in windows(read, new_buffer(1)):
+        for end in sorted(choose.sample(range(window.start + 1, window.end + 1), 20)):
+            begin = window.cut(end - 1)
+            later = window_around(read, window.base + begin, window.base + end)
+            shift = window.base - later.base
+            assert later.text_of(end + shift, begin + shift, signature) == window.text_of(end, begin, signature)
 
 
 def test_an_empty_text_has_no_windows() -> None:
