@@ -128,10 +128,10 @@ def inferwatch(folder: Path, urls: list[str], stub: dict[str, str], seconds: flo
         before = cpu_seconds(process.pid)
         time.sleep(seconds)
         cpu_ms = 1e3 * (cpu_seconds(process.pid) - before) / (seconds / _INTERVAL_SECONDS)
-        scraped = scrape_ms(port, 200)
+        scraped, memory = scrape_ms(port, 200), rss_mib(process.pid)
         body = scrape(identity, "identity")
         series = sum(1 for line in body.splitlines() if line and not line.startswith(b"#"))
-        return Cost(f"inferwatch exporter, {len(urls)} engines", cpu_ms, rss_mib(process.pid), start, scraped, series)
+        return Cost(f"inferwatch exporter, {len(urls)} engines", cpu_ms, memory, start, scraped, series)
 
 
 def first_series(port: int, begun: float, needle: bytes) -> float:

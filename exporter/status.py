@@ -10,7 +10,7 @@ from exporter.engines.fleet import Engine
 from exporter.gpus.owners import Owners
 from exporter.gpus.source import GpuStatus
 from exporter.serving.app import Readiness
-from exporter.serving.status_page import EngineRow, GpuRow, StatusView
+from exporter.serving.status_view import EngineRow, GpuRow, StatusView
 
 __all__ = ["readiness", "status_view"]
 

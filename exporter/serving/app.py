@@ -17,10 +17,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.serving import status_page
 from exporter.serving.authentication import Authenticator
 from exporter.serving.negotiation import wants_gzip, wants_openmetrics
-from exporter.serving.status_page import StatusView
+from exporter.serving.status_view import StatusView
 from exporter.serving.web_config import WebConfig
 from exporter.snapshot import Snapshot
 
@@ -35,12 +34,6 @@ _TEXT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 _OPENMETRICS_TYPE = b"application/openmetrics-text; version=1.0.0; charset=utf-8"
 _EVERY_RESPONSE = {b"cache-control": b"no-store", b"x-content-type-options": b"nosniff"}
 _PLAIN: tuple[Header, ...] = ((b"content-type", b"text/plain; charset=utf-8"),)
-_PAGE: tuple[Header, ...] = (
-    (b"content-type", b"text/html; charset=utf-8"),
-    (b"content-security-policy", status_page.CONTENT_SECURITY_POLICY.encode()),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-frame-options", b"deny"),
-)
 
 
 def _metrics_headers(openmetrics: bool, gzipped: bool) -> tuple[Header, ...]:
@@ -141,7 +134,7 @@ class Application:
         if path == "/readyz":
             return _readiness(self._sources.readiness())
         if path == "/":
-            return _Response(200, status_page.render(self._sources.status()), _PAGE)
+            return _page(self._sources.status())
         return _HEALTHY
 
     async def _metrics(self, fields: Iterable[Header]) -> _Response:
@@ -163,6 +156,19 @@ def _policy(web: WebConfig) -> _Policy:
     configured = web.http_server_config.headers.items()
     headers = {name.lower().encode(): value.encode() for name, value in configured if value}
     return _Policy(Authenticator(web.basic_auth_users) if web.basic_auth_users else None, headers)
+
+
+def _page(view: StatusView) -> _Response:
+    # Imported here: the page is opened seldom, and HTML's tables of entities take 300 KB.
+    from exporter.serving import status_page
+
+    headers = (
+        (b"content-type", b"text/html; charset=utf-8"),
+        (b"content-security-policy", status_page.CONTENT_SECURITY_POLICY.encode()),
+        (b"referrer-policy", b"no-referrer"),
+        (b"x-frame-options", b"deny"),
+    )
+    return _Response(200, status_page.render(view), headers)
 
 
 def _readiness(readiness: Readiness) -> _Response:

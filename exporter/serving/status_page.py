@@ -10,49 +10,11 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from html import escape
 
-__all__ = ["CONTENT_SECURITY_POLICY", "EngineRow", "GpuRow", "StatusView", "render"]
+from exporter.serving.status_view import EngineRow, GpuRow, StatusView
 
-
-@dataclass(frozen=True, slots=True)
-class GpuRow:
-    """One GPU. `holder` is who holds it (namespace/pod/container), empty if nobody; `problem` is empty if none."""
-
-    gpu: str
-    uuid: str
-    name: str
-    up: bool
-    holder: str = ""
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class EngineRow:
-    """One engine. `scrape_age_seconds` is since its last good scrape, None before the first."""
-
-    url: str
-    engine: str
-    version: str
-    model: str
-    pod: str
-    up: bool
-    scrape_age_seconds: float | None
-    series: int
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StatusView:
-    """All that the page shows. `snapshot_age_seconds` is None before the first collection."""
-
-    version: str
-    node: str
-    snapshot_age_seconds: float | None
-    gpus: tuple[GpuRow, ...] = ()
-    engines: tuple[EngineRow, ...] = ()
-    problems: tuple[str, ...] = ()
+__all__ = ["CONTENT_SECURITY_POLICY", "render"]
 
 
 _STYLE = """

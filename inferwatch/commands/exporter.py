@@ -12,7 +12,7 @@ import click
 
 from exporter import process
 from exporter.config import ConfigError
-from exporter.memory import use_one_arena
+from exporter.memory import keep_small
 from exporter.process import Exporter, Options
 from inferwatch.version import VERSION
 
@@ -42,7 +42,7 @@ def command(*, demo: bool, check: bool, **chosen: Any) -> None:
 
     SIGHUP, or a change of the files, reloads the configuration. SIGTERM drains and ends.
     """
-    use_one_arena()
+    keep_small()
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True
     )

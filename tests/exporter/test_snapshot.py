@@ -24,14 +24,14 @@ def test_a_form_is_rendered_once_and_only_when_needed() -> None:
     snapshot = Snapshot([{UP: b"llm_up 1\n"}], 0.0)
     assert snapshot.forms == set()
     first = snapshot.body(openmetrics=False, gzipped=True)
-    assert snapshot.forms == {(False, False), (False, True)}
+    assert snapshot.forms == {(False, True)}
     assert snapshot.body(openmetrics=False, gzipped=True) is first
 
 
 def test_what_was_prepared_is_there_but_was_not_asked_for() -> None:
     snapshot = Snapshot([], 0.0)
     snapshot.prepare([(False, True)])
-    assert snapshot.forms == {(False, False), (False, True)}
+    assert snapshot.forms == {(False, True)}
     assert snapshot.asked == set()
     snapshot.body(openmetrics=True, gzipped=False)
     assert snapshot.asked == {(True, False)}

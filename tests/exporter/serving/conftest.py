@@ -11,7 +11,7 @@ from exporter.exposition import Family
 from exporter.serving.app import Application, Readiness, Sources
 from exporter.serving.listening import listen
 from exporter.serving.server import Server
-from exporter.serving.status_page import StatusView
+from exporter.serving.status_view import StatusView
 from exporter.serving.web_config import WebConfig
 from exporter.snapshot import Snapshot
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from exporter.serving.app import Application, Readiness, Sources
 from exporter.serving.server import Server
-from exporter.serving.status_page import StatusView
+from exporter.serving.status_view import StatusView
 from exporter.serving.web_config import HttpServerConfig, WebConfig
 from exporter.snapshot import Snapshot
 

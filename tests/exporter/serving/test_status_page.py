@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.serving.status_page import CONTENT_SECURITY_POLICY, EngineRow, GpuRow, StatusView, render
+from exporter.serving.status_page import CONTENT_SECURITY_POLICY, render
+from exporter.serving.status_view import EngineRow, GpuRow, StatusView
 
 GPU = GpuRow("0", "GPU-1234", "NVIDIA H200", up=True, holder="llm/llama-0/vllm")
 LOST = GpuRow("1", "GPU-5678", "NVIDIA H200", up=False, problem="fell off the bus (XID 79)")
