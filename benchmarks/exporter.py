@@ -10,6 +10,7 @@ kernel's account of its threads. Exits with 1 where the exporter is over its bud
 from __future__ import annotations
 
 import argparse
+import gzip
 import http.client
 import os
 import signal
@@ -24,6 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from prometheus_client.parser import text_string_to_metric_families
+
+from benchmarks.engine_servers import bodies
 from tests.exporter.gpus.stub import STATE_VARIABLE, StubState, build
 
 MOST_CPU_MS, MOST_SCRAPE_MS, MOST_RSS_MIB, MOST_START_SECONDS = 5.0, 1.0, 45.0, 0.5
@@ -129,7 +133,7 @@ def inferwatch(folder: Path, urls: list[str], stub: dict[str, str], seconds: flo
         time.sleep(seconds)
         cpu_ms = 1e3 * (cpu_seconds(process.pid) - before) / (seconds / _INTERVAL_SECONDS)
         scraped, memory = scrape_ms(port, 200), rss_mib(process.pid)
-        body = scrape(identity, "identity")
+        body = gzip.decompress(scrape(identity))
         series = sum(1 for line in body.splitlines() if line and not line.startswith(b"#"))
         return Cost(f"inferwatch exporter, {len(urls)} engines", cpu_ms, memory, start, scraped, series)
 
@@ -139,7 +143,7 @@ def first_series(port: int, begun: float, needle: bytes) -> float:
     while time.monotonic() - begun < 30:
         connection = http.client.HTTPConnection("127.0.0.1", port)
         try:
-            if needle in scrape(connection, "identity"):
+            if needle in gzip.decompress(scrape(connection)):
                 return time.monotonic() - begun
         except (OSError, http.client.HTTPException):
             pass
@@ -161,7 +165,7 @@ def nvitop(stub: dict[str, str], seconds: float) -> Cost:
         time.sleep(seconds)
         cpu_ms = 1e3 * (cpu_seconds(process.pid) - before) / (seconds / _INTERVAL_SECONDS)
         scraped = scrape_ms(port, 50)
-        body = scrape(http.client.HTTPConnection("127.0.0.1", port), "identity")
+        body = gzip.decompress(scrape(http.client.HTTPConnection("127.0.0.1", port)))
         series = sum(1 for line in body.splitlines() if line and not line.startswith(b"#"))
         return Cost("nvitop-exporter, no engines", cpu_ms, rss_mib(process.pid), start, scraped, series)
 
@@ -181,6 +185,17 @@ def object_parser(urls: list[str], seconds: float) -> Cost:
         return Cost(
             f"prometheus_client's parser, {len(urls)} engines, no GPUs", cpu_ms, rss_mib(process.pid), start, 0, 0
         )
+
+
+def calibration() -> float:
+    """Return how long prometheus_client's parser takes here for 9 804 samples, in ms: the machine's own speed."""
+    text = bodies(1)[-1].decode()
+    best, samples = float("inf"), 0
+    for _ in range(10):
+        begun = time.process_time()
+        samples = sum(len(family.samples) for family in text_string_to_metric_families(text))
+        best = min(best, time.process_time() - begun)
+    return 1e3 * best / samples * 9804
 
 
 def table(costs: list[Cost]) -> None:
@@ -212,6 +227,7 @@ def main() -> int:
     parser.add_argument("--growth", action="store_true", help="also 1, 2, 4, 16, 32 and 64 engines")
     options = parser.parse_args()
     seconds = 7.0 if options.quick else 20.0
+    speed = calibration()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         build(folder)
@@ -228,6 +244,8 @@ def main() -> int:
             inferwatch(folder, urls[:number], stub, seconds) for number in (0, 1, 2, 4, 16, 32, 64) if options.growth
         ]
     table(costs)
+    print(f"this machine: prometheus_client's parser reads 9 804 samples in {speed:.0f} to {calibration():.0f} ms;")
+    print("the budget was set on one that takes 126 ms")
     problems = over_budget(costs[0])
     print(*problems, sep="\n")
     return 1 if problems else 0
