@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import click
+import msgspec
 import pytest
 
 import runbooks
+from exporter import config
 from inferwatch import cli
 from recordings.reader import load
 from recordings.replay import ReplayServer
@@ -39,6 +41,7 @@ NOT_RUN = {
 
 # What stands in the documents for something of the reader's own: a file's name -> the recording whose log it becomes.
 LOGS = {"engine.log": "kv_preemption", "server.log": "kv_preemption"}
+EXPORTER_FILE = "exporter.yaml"
 ADDRESS = re.compile(r"http://(?:127\.0\.0\.1|localhost|HOST):(?:\d+|PORT)/metrics")
 _OPERATORS = {"|", "||", "&&", ";", "&", ">", ">>", "<", "2>", "(", ")"}
 _FENCE = re.compile(r"^```(?:bash|sh|shell|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -162,6 +165,26 @@ def address() -> Iterator[str]:
         yield server.url
 
 
+def exporter_example() -> str:
+    """The configuration file that the exporter's page shows."""
+    page = (ROOT / "docs/exporter.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    return str(example)
+
+
+def test_the_exporters_example_shows_defaults(tmp_path: Path) -> None:
+    """All but what is the reader's own: a value that is shown is the one that holds without it."""
+    (tmp_path / EXPORTER_FILE).write_text(exporter_example(), encoding="utf-8")
+    shown = config.load(tmp_path / EXPORTER_FILE)
+    own = msgspec.structs.replace(
+        shown,
+        node="",
+        gpu=msgspec.structs.replace(shown.gpu, fields=config.GpuFields()),
+        engines=msgspec.structs.replace(shown.engines, targets=()),
+    )
+    assert own == config.Config()
+
+
 def runnable(words: list[str], address: str) -> list[str]:
     """The command with a live engine's address, and without long waits."""
     live = any(ADDRESS.search(word) for word in words)
@@ -172,6 +195,8 @@ def runnable(words: list[str], address: str) -> list[str]:
         words = [*words, "--window", "1s"]  # of an option given twice the last holds
     if words[1] == "demo":
         words = [*words, "--window", "2"]
+    if words[1] == "exporter" and "--check" not in words:
+        words = [*words, "--check"]  # it would serve for ever; that it does so is tested in tests/e2e
     if words[1] == "replay" and "--list" not in words:
         words = [*words, "--once", "--speed", "10000"]
     return words
@@ -181,6 +206,7 @@ def runnable(words: list[str], address: str) -> list[str]:
 def test_a_documented_command_runs(command: Documented, address: str, tmp_path: Path) -> None:
     for name, recording in LOGS.items():
         shutil.copy(load(recording).log_path, tmp_path / name)
+    (tmp_path / EXPORTER_FILE).write_text(exporter_example(), encoding="utf-8")
     line = " ".join(part[0] if part[0] in _OPERATORS else shlex.join(runnable(part, address)) for part in command.parts)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
@@ -196,7 +222,7 @@ def test_a_documented_command_runs(command: Documented, address: str, tmp_path: 
     assert "Traceback" not in done.stderr, done.stderr
     diagnoses = any("diagnose" in part for part in command.simple)
     assert done.returncode in ({0, 1, 3} if diagnoses else {0}), done.stderr
-    written = [path.name for path in tmp_path.iterdir() if path.name not in LOGS]
+    written = [path.name for path in tmp_path.iterdir() if path.name not in {*LOGS, EXPORTER_FILE}]
     assert done.stdout or written
 
 

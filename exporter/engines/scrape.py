@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from catalog.engines import ENGINES, recognise
 from catalog.engines.base import EngineCatalog
@@ -60,6 +60,8 @@ class _Known:
     raw: Relabeller | None
     models: tuple[str, ...] = ()
     was_down: bool = False
+    own_of: tuple[str, ...] | None = None
+    own: dict[Family, bytes] = field(default_factory=dict)
 
 
 class EngineScraper:
@@ -204,16 +206,21 @@ class EngineScraper:
                 self._known = self._opened(engine, known.endpoint)
                 return self._read(self._known, body)
         known.models = known.canonical.models
-        section: dict[Family, bytes] = {}
-        section[signal_family(_UP)] = self._head(_UP, known.engine.name, known.models) + b"1\n"
-        if known.version:
-            head = self._head(_INFO, known.engine.name, known.models, version=known.version)
-            section[signal_family(_INFO)] = head + b"1\n"
-        section.update(result.section)
+        if known.own_of != known.models:
+            known.own_of, known.own = known.models, self._own_series(known)
+        section = {**known.own, **result.section}
         raw = known.raw.relabel(body) if known.raw is not None else None
         if raw is not None:
             section.update(raw.section)
         return self._reading(known, body, section, result, raw)
+
+    def _own_series(self, known: _Known) -> dict[Family, bytes]:
+        """What the exporter says of an engine that answers."""
+        own = {signal_family(_UP): self._head(_UP, known.engine.name, known.models) + b"1\n"}
+        if known.version:
+            head = self._head(_INFO, known.engine.name, known.models, version=known.version)
+            own[signal_family(_INFO)] = head + b"1\n"
+        return own
 
     def _reading(
         self, known: _Known, body: bytes, section: Section, result: Relabelled, raw: Relabelled | None

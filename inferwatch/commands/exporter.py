@@ -51,6 +51,7 @@ def command(*, demo: bool, check: bool, **chosen: Any) -> None:
         try:
             if check:
                 process.check(options)
+                click.echo("the configuration is good")
                 return
             if demo:
                 from exporter.demo import demo_node
