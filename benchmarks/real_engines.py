@@ -5,7 +5,12 @@
 The two servers must run already and serve nobody else meanwhile; Prometheus and promtool must be installed. Sends the
 servers requests, lets Prometheus scrape the exporter every second, and, once all values are still, compares each
 canonical series in Prometheus with what the engine itself shows, and the totals with what the clients counted. Exits
-with 1 where anything differs. real_engines.txt is the output of a run.
+with 1 where anything differs.
+
+real_engines.txt is the output of a run with small models of random weights on a CPU: vLLM with `--max-num-seqs 4
+--max-num-queued-reqs 10 --num-gpu-blocks-override 11 --max-model-len 1024 --enable-mfu-metrics` and ngram speculation,
+so that it queues, preempts, refuses and drafts; llama-server with `--metrics --parallel 4 -c 4096 --spec-type
+ngram-simple`.
 """
 
 from __future__ import annotations
@@ -344,12 +349,18 @@ def print_figures(pod: str, comparison: Comparison) -> None:
 
 
 def print_counts(pod: str, sent: Mapping[str, int], counted: Mapping[str, float]) -> int:
-    """Print what clients counted beside what Prometheus has; return how many differ."""
+    """Print what clients counted beside what Prometheus has; return how many differ, or were answered unexpectedly."""
     wrong = 0
-    for what, amount in counted.items():
-        is_equal = amount == sent.get(what, 0)
-        wrong += not is_equal
-        print(f"{pod:10} {what:18} {sent.get(what, 0):10d} {amount:10.0f}  {'ok' if is_equal else 'DIFFERS'}")
+    for what in sorted(sent.keys() | counted.keys()):
+        amount, stored = sent.get(what, 0), counted.get(what)
+        if stored is not None:
+            verdict = "ok" if stored == amount else "DIFFERS"
+        elif what in {"completions", "answered 400"}:
+            verdict = "the engine does not count it"
+        else:
+            verdict = "UNEXPECTED"
+        wrong += verdict.isupper()
+        print(f"{pod:10} {what:18} {amount:10d} {'-' if stored is None else f'{stored:.0f}':>10}  {verdict}")
     return wrong
 
 

@@ -10,6 +10,7 @@ import os
 import socket
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -162,6 +163,8 @@ def load(path: Path | None) -> Config:
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {_readable(str(error))}") from error
     _check_targets(path, config.engines.targets)
+    if config.dcgm_exporter.url:
+        _check_url(f"{path}: dcgm_exporter.url", config.dcgm_exporter.url)
     return config
 
 
@@ -171,12 +174,26 @@ def _readable(message: str) -> str:
     return f"{place.rstrip('`').lstrip('.')}: {text}" if found else text
 
 
+def _check_url(where: str, url: str) -> None:
+    """Refuse what would show a secret on a page or in a label, or cannot be connected to."""
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        raise ConfigError(f"{where}: no credentials in an address; use username and password_file")
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0 or not parts.hostname:
+        raise ConfigError(f"{where}: {url!r} needs a host, and a port from 1 to 65535 if it names one")
+
+
 def _check_targets(path: Path, targets: tuple[Target, ...]) -> None:
     from catalog.engines import ENGINES
 
     seen: dict[tuple[str, str, str], int] = {}
     for number, target in enumerate(targets):
         where = f"{path}: engines.targets[{number}]"
+        _check_url(f"{where}.url", target.url)
         if target.engine and target.engine not in ENGINES:
             raise ConfigError(f"{where}.engine: {target.engine!r} is none of {', '.join(ENGINES)}")
         if bool(target.username) != bool(target.password_file):
