@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -79,6 +78,8 @@ def read_csv(path: Path) -> tuple[GpuField, ...]:
 
 
 def _field_of_line(where: str, line: str) -> GpuField:
+    import csv
+
     try:
         cells = [cell.strip() for cell in next(csv.reader([line], skipinitialspace=True, strict=True))]
     except csv.Error as error:

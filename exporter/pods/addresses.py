@@ -6,7 +6,6 @@ the pod's own address, and a port, path or scheme that is not plainly one is ref
 
 from __future__ import annotations
 
-import ipaddress
 import re
 
 # The characters of a path (RFC 3986, pchar and "/"), less "@"; so no query, fragment, space or control character.
@@ -25,6 +24,9 @@ def pod_host(ip: str) -> str:
     Raises AddressError for what is no address, and for loopback, link-local (where clouds serve their
     metadata), multicast and unspecified addresses, which belong to no pod.
     """
+    # Imported here: a node without pods is spared half a megabyte.
+    import ipaddress
+
     try:
         address = ipaddress.ip_address(ip)
     except ValueError:

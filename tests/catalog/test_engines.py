@@ -175,6 +175,31 @@ def test_a_version_range_includes_its_ends_and_their_patches() -> None:
     ]
 
 
+VERSIONS_TOLD_AT = {
+    "vllm": ("/version", "version"),
+    "tgi": ("/info", "version"),
+    "triton": ("/v2", "version"),
+    "tensorrt_llm": ("/version", "version"),
+    "sglang": ("/get_server_info", "version"),
+    "llamacpp": ("/props", "build_info"),
+}
+
+
+def test_where_an_engine_tells_its_version() -> None:
+    told = {name: (engine.version_path, engine.version_key) for name, engine in ENGINES.items() if engine.version_path}
+    assert told == VERSIONS_TOLD_AT
+    for name, engine in ENGINES.items():
+        assert re.fullmatch(r"(/[a-z0-9_]+)*", engine.version_path), name
+        assert engine.version_path != engine.metrics_path, name
+        assert engine.version_key, name
+
+
+def test_an_engine_whose_units_depend_on_its_version_tells_it() -> None:
+    for engine in ENGINES.values():
+        if any(mapping.needs_version for mapping in engine.mappings):
+            assert engine.version_path, engine.name
+
+
 def reference(section: str) -> list[dict[str, Any]]:
     path = SHARED / "reference" / "engine-metrics.yaml"
     if not path.is_file():

@@ -7,7 +7,7 @@ import pytest
 from catalog.engines import ENGINES
 from catalog.exposition import Sample, parse
 from catalog.signals import SIGNALS
-from catalog.translate import Translator, combine
+from catalog.translate import Route, Translator, combine, merged
 
 
 def translated(engine: str, text: str, version: str = "") -> dict[tuple[str, ...], float]:
@@ -264,3 +264,96 @@ def test_every_mapping_feeds_a_known_signal_with_labels_that_the_signal_declares
                 assert signal.kind == "histogram", (engine.name, mapping.series)
             else:
                 assert signal.kind != "histogram", (engine.name, mapping.series)
+
+
+# Routes: where a series leads, whatever its value
+
+
+def test_a_route_says_once_what_translate_says_of_every_value() -> None:
+    translator = Translator(ENGINES["vllm"])
+    name, labels = "vllm:num_requests_running", {"model_name": "m", "engine": "1"}
+    (route,) = translator.routes(name, labels)
+    assert route.is_plain
+    for value in (0.0, 3.0, -1.0):
+        assert translator.translate(name, labels, value) == [(route.name, dict(route.labels), route.value(value))]
+
+
+def test_a_series_that_is_not_mapped_leads_nowhere() -> None:
+    translator = Translator(ENGINES["vllm"])
+    assert translator.routes("vllm:made_up", {}) == ()
+    assert translator.routes("vllm:time_to_first_token_seconds_created", {}) == ()
+
+
+def test_one_series_may_feed_several() -> None:
+    names = {route.name for route in Translator(ENGINES["vllm"]).routes("vllm:iteration_tokens_total_count", {})}
+    assert names == {"llm_engine_steps_total", "llm_step_tokens_count"}
+
+
+def test_a_route_scales_a_unit() -> None:
+    (route,) = Translator(ENGINES["triton"]).routes("nv_inference_queue_duration_us", {"model": "m"})
+    assert (route.name, route.is_plain) == ("llm_request_queue_seconds_sum", False)
+    assert route.value(2_500_000.0) == 2.5
+
+
+def test_a_route_drops_a_sentinel() -> None:
+    (route,) = Translator(ENGINES["vllm"]).routes("vllm:gpu_prefix_cache_hit_rate", {})
+    assert not route.is_plain
+    assert [route.value(value) for value in (-1.0, 0.0, 0.25, float("nan"))] == [None, 0.0, 0.25, None]
+
+
+def test_a_route_takes_its_value_from_labels() -> None:
+    translator = Translator(ENGINES["vllm"])
+    (route,) = translator.routes("vllm:cache_config_info", {"num_gpu_blocks": "900", "block_size": "16"})
+    assert (route.is_plain, route.constant, route.value(1.0)) == (False, 14400.0, 14400.0)
+    assert translator.routes("vllm:cache_config_info", {"num_gpu_blocks": "None", "block_size": "16"}) == ()
+
+
+def test_a_product_is_there_when_all_its_factors_are() -> None:
+    translator = Translator(ENGINES["triton"])
+    name = "nv_trt_llm_kv_cache_block_metrics"
+    blocks, tokens = (
+        route
+        for kind in ("max", "tokens_per")
+        for route in translator.routes(name, {"kv_cache_block_type": kind, "model": "t", "version": "1"})
+    )
+    assert not blocks.is_plain
+    assert blocks.factor != tokens.factor
+    assert translator.product(blocks, 100.0) is None
+    assert translator.product(tokens, 64.0) == 6400.0
+    assert translator.product(blocks, 200.0) == 12800.0
+
+
+def test_products_of_two_models_do_not_mix() -> None:
+    translator = Translator(ENGINES["triton"])
+    name = "nv_trt_llm_kv_cache_block_metrics"
+
+    def factor(kind: str, model: str) -> Route:
+        (route,) = translator.routes(name, {"kv_cache_block_type": kind, "model": model, "version": "1"})
+        return route
+
+    assert translator.product(factor("max", "a"), 100.0) is None
+    assert translator.product(factor("tokens_per", "b"), 64.0) is None
+    assert translator.product(factor("tokens_per", "a"), 32.0) == 3200.0
+
+
+@pytest.mark.parametrize(
+    ("route", "is_plain"),
+    [
+        (Route("a", {}, ("a", ())), True),
+        (Route("a", {}, ("a", ()), scale=0.001), False),
+        (Route("a", {}, ("a", ()), minimum=0.0), False),
+        (Route("a", {}, ("a", ()), constant=1.0), False),
+        (Route("a", {}, ("a", ()), factor=0), False),
+    ],
+)
+def test_a_plain_route_leaves_the_value_as_it_is(route: Route, is_plain: bool) -> None:
+    assert route.is_plain == is_plain
+
+
+def test_parts_merge_within_a_name_and_names_by_the_maximum() -> None:
+    def part(name: str, rank: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+        return name, (("rank", rank),)
+
+    parts = {part("old", "0"): 3.0, part("old", "1"): 4.0, part("new", "0"): 6.0}
+    assert merged("llm_http_requests_total", parts) == 7.0
+    assert merged("llm_kv_cache_usage_ratio", parts) == 6.0

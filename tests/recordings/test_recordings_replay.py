@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from catalog.exposition import parse
 from recordings.reader import Recording, RecordingError, load, read_log, scrapes
 from recordings.replay import TEXT_FORMAT, ManualClock, ReplayServer, play
 
@@ -91,6 +92,34 @@ def test_after_the_end_the_last_scrape_stays(server: ReplayServer, recording: Re
     clock.advance(10_000)
     assert server.ended
     assert ask(server, "/metrics")[1] == scrapes(recording)[-1].exposition
+
+
+def test_repeated_it_begins_anew_at_its_end(recording: Recording, clock: ManualClock) -> None:
+    with ReplayServer(recording, clock=clock, start="ready", repeat=True) as server:
+        begun = server.position_seconds
+        clock.advance(recording.duration_seconds - begun - 1)
+        late = ask(server, "/metrics")[1]
+        assert late == scrapes(recording)[-1].exposition
+        clock.advance(3)
+        assert begun <= server.position_seconds < begun + 3
+        assert not server.ended
+        again = ask(server, "/metrics")[1]
+        clock.advance(10 * (recording.duration_seconds - begun))
+        assert begun <= server.position_seconds < recording.duration_seconds
+    tokens = "vllm:generation_tokens_total"
+    early, last = (
+        next(sample.value for sample in parse(body).samples if sample.name == tokens) for body in (again, late)
+    )
+    assert early < last, "a counter that falls: the engine was started anew"
+
+
+def test_repeated_from_ready_there_is_always_something_to_scrape(recording: Recording, clock: ManualClock) -> None:
+    with ReplayServer(recording, clock=clock, start="ready", repeat=True) as server:
+        for _ in range(60):
+            clock.advance(7.3)
+            scrape = server.current_scrape()
+            assert scrape is not None
+            assert scrape.up or server.position_seconds < 80
 
 
 def test_a_crashed_engine_never_answers(clock: ManualClock) -> None:
