@@ -3,9 +3,9 @@
     python -m benchmarks.gpu_parity [--user 65534] [--seconds 20]
 
 Needs an NVIDIA GPU, and PyTorch for the load. Runs the exporter as an unprivileged user (`--user 0`: as it is).
-Prints every field with both values and the difference allowed, the profiling values that nvidia-smi does not have,
-and what the exporter costs with all fields on. Exits with 1 where a field differs. gpu_parity.txt is the output of
-a run on an H200.
+Prints every field with both values and the difference allowed, the values that nvidia-smi -q does not have, and
+what the exporter costs with all fields on. Exits with 1 where a field differs. gpu_parity.txt is the output of
+a run on two H200s, joined by NVLink.
 """
 
 from __future__ import annotations
@@ -28,17 +28,21 @@ from catalog.gpu import GPU_FIELDS
 
 _LOAD = """
 import time, torch
-a = torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16)
-b = torch.empty(1 << 30, device="cuda", dtype=torch.uint8)
-c = torch.empty_like(b)
+gpus = range(torch.cuda.device_count())
+a = [torch.randn(8192, 8192, device=f"cuda:{{gpu}}", dtype=torch.bfloat16) for gpu in gpus]
+b = [torch.empty(1 << 30, device=f"cuda:{{gpu}}", dtype=torch.uint8) for gpu in gpus]
+c = [torch.empty_like(b[gpu]) for gpu in gpus]
 host = torch.empty(1 << 28, dtype=torch.uint8, pin_memory=True)
 end = time.monotonic() + float({seconds})
 while time.monotonic() < end:
     for _ in range(40):
-        a = (a @ a).mul_(1e-4)
-    c.copy_(b)
-    host.copy_(b[: 1 << 28])
-    torch.cuda.synchronize()
+        for gpu in gpus:
+            a[gpu] = (a[gpu] @ a[gpu]).mul_(1e-4)
+    for gpu in gpus:
+        c[gpu].copy_(b[gpu - 1])
+        host.copy_(b[gpu][: 1 << 28])
+    for gpu in gpus:
+        torch.cuda.synchronize(gpu)
 """
 _PREFIX = "DCGM_FI_DEV_"
 
@@ -153,10 +157,10 @@ def compare(port: int, *, busy: bool) -> int:
         )
         ours = series.get((f"{_PREFIX}CLOCKS_EVENT_REASONS", uuid))
         print(f"{'CLOCKS_EVENT_REASONS (bits)':34} {shown(ours):>12} {mask:>12} {'-':>8}  moves; not judged")
-        print("profiling, which nvidia-smi does not show:")
+        print("profiling and NVLink, which nvidia-smi -q does not show:")
         for (name, of), value in sorted(series.items()):
-            if of == uuid and name.startswith("DCGM_FI_PROF_"):
-                print(f"{name.removeprefix('DCGM_FI_'):34} {value:12.6g}")
+            if of == uuid and name.startswith(("DCGM_FI_PROF_", f"{_PREFIX}NVLINK_", "inferwatch_gpu_nvlink_")):
+                print(f"{name.removeprefix('DCGM_FI_'):48} {value:12.6g}")
     return wrong
 
 
