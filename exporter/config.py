@@ -24,8 +24,10 @@ __all__ = [
     "GpuFields",
     "Kubernetes",
     "Otlp",
+    "Part",
     "Target",
     "load",
+    "readable",
 ]
 
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
@@ -36,11 +38,11 @@ class ConfigError(Exception):
     """A configuration that cannot be used; the message is one line that names the file and the key."""
 
 
-class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A mapping of the file in which an unknown key is an error."""
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A mapping of a configuration file; an unknown key in it is an error."""
 
 
-class GpuFields(_Part, frozen=True, kw_only=True):
+class GpuFields(Part, frozen=True, kw_only=True):
     """Which GPU fields to read: a list in dcgm-exporter's CSV format, or changes to the default set.
 
     `csv_file` replaces the default set; `include` and `exclude` then add and take away, by the name of either
@@ -52,7 +54,7 @@ class GpuFields(_Part, frozen=True, kw_only=True):
     exclude: tuple[str, ...] = ()
 
 
-class Gpu(_Part, frozen=True, kw_only=True):
+class Gpu(Part, frozen=True, kw_only=True):
     """Reading GPUs by NVML. `names` is the spelling of field names, `hostname_label` of the host's label."""
 
     enabled: bool = True
@@ -64,7 +66,7 @@ class Gpu(_Part, frozen=True, kw_only=True):
     timeout_seconds: Seconds = 2.0
 
 
-class Target(_Part, frozen=True, kw_only=True):
+class Target(Part, frozen=True, kw_only=True):
     """One engine at a fixed address.
 
     `name` becomes the label `pod` unless `pod` is given: it tells replicas apart, so it must be unique.
@@ -84,7 +86,7 @@ class Target(_Part, frozen=True, kw_only=True):
     insecure_skip_verify: bool = False
 
 
-class Engines(_Part, frozen=True, kw_only=True):
+class Engines(Part, frozen=True, kw_only=True):
     """Scraping engines. `max_body_bytes` and `max_series` bound what one endpoint may cost."""
 
     targets: tuple[Target, ...] = ()
@@ -94,7 +96,7 @@ class Engines(_Part, frozen=True, kw_only=True):
     passthrough: bool = False
 
 
-class Kubernetes(_Part, frozen=True, kw_only=True):
+class Kubernetes(Part, frozen=True, kw_only=True):
     """Finding pods and which GPUs they hold.
 
     `discovery` "auto" takes the kubelet's Pods API where its socket exists, else the API server inside a
@@ -110,14 +112,14 @@ class Kubernetes(_Part, frozen=True, kw_only=True):
     probe_all_pods: bool = False
 
 
-class DcgmExporter(_Part, frozen=True, kw_only=True):
+class DcgmExporter(Part, frozen=True, kw_only=True):
     """A dcgm-exporter on this node, merged without doubling: `url`, or found among the node's pods."""
 
     url: Annotated[str, Meta(pattern=r"^(https?://[^/]+.*)?$")] = ""
     discover: bool = True
 
 
-class Otlp(_Part, frozen=True, kw_only=True):
+class Otlp(Part, frozen=True, kw_only=True):
     """Push over OTLP/HTTP; off without `endpoint`. Needs the extra `otlp`."""
 
     endpoint: Annotated[str, Meta(pattern=r"^(https?://[^/]+.*)?$")] = ""
@@ -125,7 +127,7 @@ class Otlp(_Part, frozen=True, kw_only=True):
     headers_file: str = ""
 
 
-class Config(_Part, frozen=True, kw_only=True):
+class Config(Part, frozen=True, kw_only=True):
     """The whole configuration. `node` is by default `$NODE_NAME`, else the host's name."""
 
     listen: Annotated[str, Meta(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):\d{1,5}$")] = "0.0.0.0:9400"
@@ -161,14 +163,14 @@ def load(path: Path | None) -> Config:
     try:
         config = msgspec.convert({} if loaded is None else loaded, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {_readable(str(error))}") from error
+        raise ConfigError(f"{path}: {readable(str(error))}") from error
     _check_targets(path, config.engines.targets)
     if config.dcgm_exporter.url:
         _check_url(f"{path}: dcgm_exporter.url", config.dcgm_exporter.url)
     return config
 
 
-def _readable(message: str) -> str:
+def readable(message: str) -> str:
     """msgspec's message with the key first: "Expected `int` - at `$.a`" -> "a: Expected `int`"."""
     text, found, place = message.partition(" - at `$")
     return f"{place.rstrip('`').lstrip('.')}: {text}" if found else text

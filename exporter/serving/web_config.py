@@ -17,7 +17,7 @@ from typing import Literal
 
 import msgspec
 
-from exporter.config import ConfigError
+from exporter.config import ConfigError, Part, readable
 
 __all__ = ["HttpServerConfig", "TlsServerConfig", "WebConfig", "load"]
 
@@ -32,11 +32,7 @@ ClientAuthType = Literal[
 ]
 
 
-class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A mapping of the file in which an unknown key is an error."""
-
-
-class TlsServerConfig(_Part, frozen=True, kw_only=True):
+class TlsServerConfig(Part, frozen=True, kw_only=True):
     """TLS of the server. The names and defaults are the format's; `exporter.serving.tls` says what is refused."""
 
     cert: str = ""
@@ -54,14 +50,14 @@ class TlsServerConfig(_Part, frozen=True, kw_only=True):
     curve_preferences: tuple[str, ...] = ()
 
 
-class HttpServerConfig(_Part, frozen=True, kw_only=True):
+class HttpServerConfig(Part, frozen=True, kw_only=True):
     """`http2` may only be false or absent: the server speaks HTTP/1.1. `headers` go out with every response."""
 
     http2: bool = False
     headers: dict[str, str] = {}
 
 
-class WebConfig(_Part, frozen=True, kw_only=True):
+class WebConfig(Part, frozen=True, kw_only=True):
     """The whole file. Without `tls_server_config` the server speaks plain HTTP; without users anyone may read."""
 
     tls_server_config: TlsServerConfig | None = None
@@ -109,7 +105,7 @@ def load(path: Path | None) -> WebConfig:
     try:
         config = msgspec.convert({} if loaded is None else loaded, WebConfig)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {_readable(str(error))}") from None
+        raise ConfigError(f"{path}: {readable(str(error))}") from None
     _check_http(path, config)
     _check_users(path, config.basic_auth_users)
     tls = config.tls_server_config
@@ -122,12 +118,6 @@ def load(path: Path | None) -> WebConfig:
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
     return msgspec.structs.replace(config, tls_server_config=_beside(path, tls))
-
-
-def _readable(message: str) -> str:
-    """msgspec's message with the key first: "Expected `int` - at `$.a`" -> "a: Expected `int`"."""
-    text, found, place = message.partition(" - at `$")
-    return f"{place.rstrip('`').lstrip('.')}: {text}" if found else text
 
 
 def _beside(path: Path, tls: TlsServerConfig) -> TlsServerConfig:
