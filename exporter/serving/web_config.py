@@ -54,7 +54,7 @@ class HttpServerConfig(Part, frozen=True, kw_only=True):
     """`http2` may only be false or absent: the server speaks HTTP/1.1. `headers` go out with every response."""
 
     http2: bool = False
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class WebConfig(Part, frozen=True, kw_only=True):
@@ -62,7 +62,7 @@ class WebConfig(Part, frozen=True, kw_only=True):
 
     tls_server_config: TlsServerConfig | None = None
     http_server_config: HttpServerConfig = HttpServerConfig()
-    basic_auth_users: dict[str, str] = {}
+    basic_auth_users: dict[str, str] = msgspec.field(default_factory=dict)
     rate_limit: dict[str, object] | None = None
 
 
