@@ -92,7 +92,9 @@ class Accounts:
 
     def dcgm(self, dcgm: DcgmReader, section: Section) -> None:
         """Count what a dcgm-exporter gave, if there is one."""
-        if dcgm.url:
+        if not dcgm.url:
+            self._metrics.forget(f"{_P}series", source="dcgm")
+        else:
             self._metrics.set(f"{_P}series", _series(section), source="dcgm")
             self._errors("dcgm", dcgm.errors)
             if not dcgm.problem:
@@ -112,7 +114,9 @@ class Accounts:
     def _errors(self, source: str, counts: Mapping[Any, int]) -> None:
         """Bring a source's own running counts over."""
         for reason, count in counts.items():
-            new = count - self._counted.get((source, reason), 0)
+            before = self._counted.get((source, reason), 0)
+            # A source that was made anew counts from 0 again.
+            new = count - before if count >= before else count
             if new > 0:
                 self._metrics.add(f"{_P}source_errors_total", new, source=source, reason=reason)
             self._counted[source, reason] = count

@@ -12,8 +12,10 @@ import time
 from collections.abc import Iterable
 from itertools import chain
 
+import msgspec
+
 from exporter.accounts import Accounts
-from exporter.config import Config
+from exporter.config import Config, Engines
 from exporter.dcgm import DcgmReader
 from exporter.engines.fleet import Engine, EngineFleet
 from exporter.engines.target import EngineTarget, configured, discovered
@@ -80,7 +82,7 @@ class Collector:
         Sources that are the same objects as before go on; the caller closes those that it replaced.
         """
         with self._lock:
-            if (config.engines, config.node_name) != (self._config.engines, self._config.node_name):
+            if _how(config) != _how(self._config):
                 before, self.fleet = self.fleet, EngineFleet(config.engines, config.node_name)
                 before.close()
             before_dcgm, self.dcgm = self.dcgm, DcgmReader(config)
@@ -139,3 +141,8 @@ class Collector:
             now = time.monotonic()
             due = max(due, now)
             self._closing.wait(due - now)
+
+
+def _how(config: Config) -> tuple[Engines, str]:
+    """How engines are scraped, whichever they are: while that is the same, those that stay go on."""
+    return msgspec.structs.replace(config.engines, targets=()), config.node_name

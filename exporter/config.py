@@ -7,6 +7,7 @@ refused with the file's name, the key's path and what is wanted.
 from __future__ import annotations
 
 import os
+import re
 import socket
 from pathlib import Path
 from typing import Annotated, Literal
@@ -26,9 +27,13 @@ __all__ = [
     "Otlp",
     "Part",
     "Target",
+    "check_listen",
     "load",
     "readable",
 ]
+
+_LISTEN = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):\d{1,5}", re.ASCII)
+_HIGHEST_PORT = 65535
 
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
 Count = Annotated[int, Meta(ge=1)]
@@ -130,7 +135,7 @@ class Otlp(Part, frozen=True, kw_only=True):
 class Config(Part, frozen=True, kw_only=True):
     """The whole configuration. `node` is by default `$NODE_NAME`, else the host's name."""
 
-    listen: Annotated[str, Meta(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):\d{1,5}$")] = "0.0.0.0:9400"
+    listen: str = "0.0.0.0:9400"
     node: str = ""
     interval_seconds: Seconds = 5.0
     gpu: Gpu = Gpu()
@@ -158,12 +163,14 @@ def load(path: Path | None) -> Config:
         loaded = yaml.safe_load(path.read_bytes())
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, IndexError, RecursionError) as error:
+        # The last three come from PyYAML's own reading of odd dates, numbers and nestings.
         raise ConfigError(f"{path}: no YAML: {' '.join(str(error).split())}") from error
     try:
         config = msgspec.convert({} if loaded is None else loaded, Config)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {readable(str(error))}") from error
+    check_listen(f"{path}: listen", config.listen)
     _check_targets(path, config.engines.targets)
     if config.dcgm_exporter.url:
         _check_url(f"{path}: dcgm_exporter.url", config.dcgm_exporter.url)
@@ -176,16 +183,22 @@ def readable(message: str) -> str:
     return f"{place.rstrip('`').lstrip('.')}: {text}" if found else text
 
 
+def check_listen(where: str, address: str) -> None:
+    """Raise ConfigError for what is no `HOST:PORT`, `[IPV6]:PORT` or `:PORT`."""
+    if not _LISTEN.fullmatch(address) or int(address.rpartition(":")[2]) > _HIGHEST_PORT:
+        raise ConfigError(f"{where}: {address!r} is not HOST:PORT with a port up to {_HIGHEST_PORT}")
+
+
 def _check_url(where: str, url: str) -> None:
     """Refuse what would show a secret on a page or in a label, or cannot be connected to."""
-    parts = urlsplit(url)
-    if "@" in parts.netloc:
-        raise ConfigError(f"{where}: no credentials in an address; use username and password_file")
     try:
-        port = parts.port
+        parts = urlsplit(url)
+        host, port, has_credentials = parts.hostname, parts.port, "@" in parts.netloc
     except ValueError:
-        port = 0
-    if port == 0 or not parts.hostname:
+        host, port, has_credentials = None, None, "@" in url
+    if has_credentials:
+        raise ConfigError(f"{where}: no credentials in an address; use username and password_file")
+    if port == 0 or not host:
         raise ConfigError(f"{where}: {url!r} needs a host, and a port from 1 to 65535 if it names one")
 
 
@@ -198,9 +211,11 @@ def _check_targets(path: Path, targets: tuple[Target, ...]) -> None:
         _check_url(f"{where}.url", target.url)
         if target.engine and target.engine not in ENGINES:
             raise ConfigError(f"{where}.engine: {target.engine!r} is none of {', '.join(ENGINES)}")
+        if target.bearer_token_file and target.username:
+            raise ConfigError(f"{where}: either bearer_token_file or username, not both")
         if bool(target.username) != bool(target.password_file):
             raise ConfigError(f"{where}: username and password_file belong together")
-        identity = (target.namespace, target.pod or target.name or target.url, target.container)
+        identity = (target.namespace, target.pod or target.name or urlsplit(target.url).netloc, target.container)
         if identity in seen:
             raise ConfigError(f"{where}: the same name as targets[{seen[identity]}]; give each its own name")
         seen[identity] = number

@@ -33,7 +33,10 @@ _OLD_LABELS = {
 }
 _ADDED_BY_SCRAPERS = {"job", "instance"}
 # DCGM's values for "nothing here": catalog.gpu.is_blank.
-_BLANK = re.compile(rb"(?m)^.*[ \t](?:92233720368547757\d\d|21474836[34]\d|1407374883553\d\d)(?:\.0*)?[ \t]*$\n?")
+_BLANK = re.compile(
+    rb"(?m)^.*[ \t](?:922337203685477(?:579[2-9]|580[0-7])|9\.22337203685477\d*e\+18|214748363[2-9]|214748364[01]|"
+    rb"14073748835532[89]|14073748835533[0-7])(?:\.0*)?[ \t]*$\n?"
+)
 _SERIES = re.compile(rb'UUID="([^"]*)"(?:[^\n]*?GPU_I_ID="([^"]*)")?')
 
 OwnSeries = frozenset[tuple[str, str, str]]
@@ -118,6 +121,7 @@ class DcgmReader:
         if url != self.url:
             self.close()
             self._endpoint = self._opened(url) if url else None
+            self.problem = ""
             self._worker = Worker("dcgm-exporter", self._scrape)
         if self._endpoint is not None:
             self._worker.start()
@@ -149,8 +153,7 @@ class DcgmReader:
         """End the thread and the connection."""
         self._worker.close()
         if self._endpoint is not None:
-            self._endpoint.abort()
-            self._endpoint.close()
+            self._endpoint.end()
 
     def _opened(self, url: str) -> Endpoint:
         limits = self._config.engines

@@ -72,11 +72,25 @@ def render(sections: Iterable[Section], *, openmetrics: bool) -> bytes:
                 continue
             families.setdefault(family.name, family)
             lines.setdefault(family.name, []).append(block)
+    _adopt(families, lines)
     parts: list[bytes] = []
     for name, family in families.items():
         parts.append(_openmetrics_header(family) if openmetrics else _text_header(family))
         parts += lines[name]
     return b"".join(parts)
+
+
+def _adopt(families: dict[str, Family], lines: dict[str, list[bytes]]) -> None:
+    """Put `x_sum` and `x_count` of an undeclared kind under `x`, where another source says that `x` is a histogram.
+
+    Engines passed through may differ in what they declare. A reader that checks families refuses a text with both;
+    a stray `x_bucket`, which may lack its bound, is left out.
+    """
+    for base in [name for name, family in families.items() if family.kind in {"histogram", "summary"}]:
+        for suffix in ("_sum", "_count", "_bucket"):
+            if families.pop(base + suffix, None) is not None:
+                strays = lines.pop(base + suffix)
+                lines[base] += strays if suffix != "_bucket" else []
 
 
 def _text_header(family: Family) -> bytes:

@@ -78,10 +78,10 @@ class Lanes:
             for task in fresh:
                 task._due()
             self._due.extend(fresh)
-            if fresh:
+            if self._due:
                 self._add_lane()
             ended = self._ended
-            while any(task.is_running for task in fresh):
+            while self._due or any(task.is_running for task in fresh):
                 left = deadline_monotonic_seconds - time.monotonic()
                 if left <= 0:
                     return

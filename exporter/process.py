@@ -6,7 +6,7 @@ import logging
 import queue
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from exporter.serving import web_config
 from exporter.serving.app import Application, Sources
 from exporter.serving.listening import listen
 from exporter.serving.server import Server
+from exporter.snapshot import Snapshot
 from exporter.status import readiness, status_view
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Options:
         config = self.config or configuration.load(self.config_file)
         changed = msgspec.structs.replace
         if self.listen is not None:
+            configuration.check_listen("--listen", self.listen)
             config = changed(config, listen=self.listen)
         if self.gpu_names is not None:
             config = changed(config, gpu=changed(config.gpu, names=self.gpu_names))
@@ -78,6 +80,7 @@ def check(options: Options) -> None:
     config = options.load()
     web = web_config.load(options.web_config_file)
     selected(config.gpu)
+    _pusher(config, lambda: None, options.version)
     if web.tls_server_config is not None:
         from exporter.serving.tls import Certificates
 
@@ -96,7 +99,7 @@ class Exporter:
         self._metrics = SelfMetrics(options.version)
         self._accounts = Accounts(self._metrics)
         self.collector = Collector(config, gpus, self._watcher(config, gpus), self._metrics, self._accounts)
-        self._pusher = self._otlp(config)
+        self._pusher = _pusher(config, lambda: self.collector.snapshot, self._options.version)
         application = Application(
             Sources(
                 snapshot=lambda: self.collector.snapshot,
@@ -131,9 +134,9 @@ class Exporter:
             self._pusher.start()
         watching = Thread(target=self._watch, name="watch", daemon=True)
         watching.start()
-        _log.info("listening on %s", self._address)
         try:
             with self._signals():
+                _log.info("listening on %s", self._address)
                 self._server.run()
         finally:
             self._events.put("end")
@@ -154,6 +157,14 @@ class Exporter:
         _log.info("configuration reloaded")
         self._accounts.configuration(in_force=True)
 
+    def _reload_safely(self) -> None:
+        """A defect in a reload must not end the watching: the settings in force stay, and the next try may work."""
+        try:
+            self.reload()
+        except Exception:  # noqa: BLE001 - logged and shown
+            _log.exception("a reload failed")
+            self._accounts.configuration(in_force=False)
+
     def _apply(self, config: Config) -> None:
         before, collector = self._config, self.collector
         if config.listen != before.listen:
@@ -163,7 +174,7 @@ class Exporter:
         if config.gpu != before.gpu or not same_node:
             gpus = GpuSource(config.gpu, config.node_name)
         if config.otlp != before.otlp:
-            pusher = self._otlp(config)
+            pusher = _pusher(config, lambda: self.collector.snapshot, self._options.version)
         if gpus is not collector.gpus:
             gpus.start()
         if config.kubernetes != before.kubernetes or gpus is not collector.gpus or not same_node:
@@ -195,7 +206,7 @@ class Exporter:
             if event == "end":
                 return
             if event == "reload" or _stamp(self._options.files(self._config)) != self._stamp:
-                self.reload()
+                self._reload_safely()
             if self._pusher is not None:
                 self._accounts.otlp(self._pusher.failures)
             state = self.collector.gpus.state
@@ -215,14 +226,6 @@ class Exporter:
     def _watcher(self, config: Config, gpus: GpuSource) -> PodWatcher:
         return PodWatcher(config.kubernetes, config.node_name, lambda: device_inventory(gpus))
 
-    def _otlp(self, config: Config) -> Pusher | None:
-        if not config.otlp.endpoint:
-            return None
-        from exporter.serving.otlp import Pusher
-
-        resource = {"host.name": config.node_name}
-        return Pusher(config.otlp, lambda: self.collector.snapshot, resource, self._options.version)
-
     @contextmanager
     def _signals(self) -> Iterator[None]:
         handlers = {
@@ -237,6 +240,14 @@ class Exporter:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _pusher(config: Config, snapshot: Callable[[], Snapshot | None], version: str) -> Pusher | None:
+    if not config.otlp.endpoint:
+        return None
+    from exporter.serving.otlp import Pusher
+
+    return Pusher(config.otlp, snapshot, {"host.name": config.node_name}, version)
 
 
 def device_inventory(gpus: GpuSource) -> DeviceInventory:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import resource
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,11 +27,12 @@ _Labels = tuple[str, ...]
 
 
 class SelfMetrics:
-    """Counters and gauges by their name in the catalogue. One thread changes them."""
+    """Counters and gauges by their name in the catalogue. Any thread may change them."""
 
     def __init__(self, version: str) -> None:
         self._values: dict[str, dict[_Labels, float]] = {name: {} for name in EXPORTER_SIGNALS}
         self._heads: dict[tuple[str, _Labels], bytes] = {}
+        self._lock = threading.Lock()
         self._started_unix_seconds = time.time()
         for name, signal in EXPORTER_SIGNALS.items():
             if signal.kind == "counter" and not signal.labels:
@@ -39,31 +41,38 @@ class SelfMetrics:
 
     def set(self, name: str, value: float, /, **labels: str) -> None:
         """Set a gauge."""
-        self._values[name][self._key(name, labels)] = value
+        key = self._key(name, labels)
+        with self._lock:
+            self._values[name][key] = value
 
     def add(self, name: str, amount: float = 1, /, **labels: str) -> None:
         """Add to a counter."""
         series, key = self._values[name], self._key(name, labels)
-        series[key] = series.get(key, 0.0) + amount
+        with self._lock:
+            series[key] = series.get(key, 0.0) + amount
 
     def forget(self, name: str, /, **labels: str) -> None:
         """Drop the series of what is gone: all that have these labels."""
         names = EXPORTER_SIGNALS[name].labels
+        if not labels.keys() <= set(names):
+            raise KeyError(f"{name} has the labels {names}, not {tuple(labels)}")
         wanted = {(names.index(label), value) for label, value in labels.items()}
-        for key in [key for key in self._values[name] if wanted <= set(enumerate(key))]:
-            del self._values[name][key]
-            self._heads.pop((name, key), None)
+        with self._lock:
+            for key in [key for key in self._values[name] if wanted <= set(enumerate(key))]:
+                del self._values[name][key]
+                self._heads.pop((name, key), None)
 
     def section(self) -> Section:
         """Return all series as they are now."""
-        own = {
-            _FAMILIES[name]: b"".join(
-                self._head(EXPORTER_SIGNALS[name], key) + number_text(value).encode() + b"\n"
-                for key, value in series.items()
-            )
-            for name, series in self._values.items()
-            if series
-        }
+        with self._lock:
+            own = {
+                _FAMILIES[name]: b"".join(
+                    self._head(EXPORTER_SIGNALS[name], key) + number_text(value).encode() + b"\n"
+                    for key, value in series.items()
+                )
+                for name, series in self._values.items()
+                if series
+            }
         process = {
             _FAMILIES[signal.name]: f"{signal.name} {number_text(value)}\n".encode()
             for signal, value in zip(PROCESS_SIGNALS, self._process(), strict=True)

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
@@ -65,8 +65,8 @@ class ReplayServer:
         self._repeat = repeat
         self._host, self._port = host, port
         self._speed, self._clock = speed, clock
-        self._start_offset_seconds = _start_offset_seconds(recording, start)
         self._scrapes = scrapes(recording)
+        self._start_offset_seconds = _start_offset_seconds(recording, start, self._scrapes)
         self._scrape_offsets = [scrape.time_seconds - recording.started_unix_seconds for scrape in self._scrapes]
         self._log = log_lines(recording)
         self._log_offsets = [offset for offset, _ in self._log]
@@ -148,12 +148,14 @@ def play(server: ReplayServer, output: BinaryIO, stop: threading.Event, *, once:
         stop.wait(server.seconds_to_next())
 
 
-def _start_offset_seconds(recording: Recording, start: Start) -> float:
+def _start_offset_seconds(recording: Recording, start: Start, taken: Sequence[Scrape]) -> float:
+    """Where to begin. An engine that is ready is one that was seen to answer: up to two seconds after it was."""
     if start == "start":
         return 0.0
     if recording.ready_unix_seconds is None:
         raise RecordingError(f"{recording.name} never became ready: play it from its start")
-    return recording.ready_unix_seconds - recording.started_unix_seconds
+    answered = next((scrape.time_seconds for scrape in taken if scrape.up), recording.ready_unix_seconds)
+    return max(recording.ready_unix_seconds, answered) - recording.started_unix_seconds
 
 
 class _Http(ThreadingHTTPServer):

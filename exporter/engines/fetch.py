@@ -106,12 +106,12 @@ class Endpoint:
         # A response without keep-alive takes the socket away from its connection: abort needs it all the same.
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
-        self._aborted = False
+        self._aborted = self._ended = False
 
     def fetch(self, path: str = "") -> bytes:
         """Return the body of the URL, or of another path of the same server. Raises FetchError."""
         with self._lock:
-            self._aborted = False
+            self._aborted = self._ended
         headers = {**_HEADERS, **self._access.headers()}
         reused = self._connection is not None and self._connection.sock is not None
         try:
@@ -141,6 +141,12 @@ class Endpoint:
             except OSError:
                 return  # it was closed already: nothing is left to end
 
+    def end(self) -> None:
+        """End a fetch that is under way, and let no other begin: each fails from now on."""
+        self._ended = True
+        self.abort()
+        self.close()
+
     def close(self) -> None:
         """Close the connection; the next fetch opens another."""
         with self._lock:
@@ -162,6 +168,8 @@ class Endpoint:
         return body
 
     def _connected(self) -> http.client.HTTPConnection:
+        if self._aborted:
+            raise TimeoutError
         connection = self._connection
         if connection is None:
             connection = self._new_connection()

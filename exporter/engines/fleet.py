@@ -69,7 +69,7 @@ class EngineFleet:
             wanted[target.identity] = known if known and known.target == target else self._opened(target)
         for engine in self._engines.values():
             if engine not in wanted.values():
-                _close(engine)
+                engine.scraper.close()
         self._engines = wanted
         return tuple(refused)
 
@@ -80,21 +80,27 @@ class EngineFleet:
         reading stands. One that overruns is ended and read as failed.
         """
         engines = tuple(self._engines.values())
-        self._lanes.run([engine.task for engine in engines], deadline_monotonic_seconds)
+        before = [engine.reading for engine in engines]
         for engine in engines:
+            # A scrape that took longer than the last collection waited has ended since.
             self._take(engine, engine.task.outcome)
+        self._lanes.run([engine.task for engine in engines], deadline_monotonic_seconds)
+        for engine, earlier in zip(engines, before, strict=True):
+            self._take(engine, engine.task.outcome)
+            engine.is_fresh = engine.reading is not earlier
+            if engine.is_fresh and engine.reading is not None and engine.reading.up:
+                engine.answered_unix_seconds = time.time()
         return tuple(engine.reading for engine in engines if engine.reading is not None)
 
     def close(self) -> None:
         """End all threads and connections; a scrape under way is cut short."""
         for engine in self._engines.values():
-            _close(engine)
+            engine.scraper.close()
         self._engines = {}
         self._lanes.close()
 
     def _take(self, engine: Engine, outcome: Outcome[EngineReading]) -> None:
         engine.duration_seconds = outcome.duration_seconds
-        before = engine.reading
         if outcome.state == "done":
             engine.reading = outcome.value
         elif outcome.state == "failed":
@@ -104,16 +110,7 @@ class EngineFleet:
             engine.scraper.abort()
             limit = self._settings.timeout_seconds
             engine.reading = engine.scraper.failure("timeout", f"no whole answer within {limit:g} s")
-        engine.is_fresh = engine.reading is not before
-        if engine.is_fresh and engine.reading is not None and engine.reading.up:
-            engine.answered_unix_seconds = time.time()
 
     def _opened(self, target: EngineTarget) -> Engine:
         scraper = EngineScraper(target, self._settings, self._node)
         return Engine(target, scraper, Task(scraper.scrape))
-
-
-def _close(engine: Engine) -> None:
-    engine.scraper.abort()
-    # Whatever its thread still does, it does with a connection that is closed.
-    engine.scraper.close()

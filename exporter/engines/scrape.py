@@ -101,9 +101,9 @@ class EngineScraper:
             current.abort()
 
     def close(self) -> None:
-        """Close the connections."""
+        """End a scrape that is under way, and let no other ask anything."""
         for endpoint in self._endpoints:
-            endpoint.close()
+            endpoint.end()
 
     def scrape(self) -> EngineReading:
         """Read the engine once."""

@@ -102,6 +102,8 @@ def load(path: Path | None) -> WebConfig:
         raise ConfigError(f"{path}: no YAML{line}: {error.problem or error.context}") from None
     except (yaml.YAMLError, UnicodeDecodeError):
         raise ConfigError(f"{path}: no YAML: it holds bytes that are no UTF-8 text") from None
+    except (ValueError, IndexError, RecursionError):
+        raise ConfigError(f"{path}: no YAML: a date, a number or a nesting in it cannot be read") from None
     try:
         config = msgspec.convert({} if loaded is None else loaded, WebConfig)
     except msgspec.ValidationError as error:

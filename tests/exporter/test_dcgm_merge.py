@@ -311,6 +311,19 @@ def test_one_among_the_nodes_pods_is_found_and_followed() -> None:
         assert reader.url == ""
 
 
+def test_what_was_wrong_with_one_that_is_gone_is_not_said_any_more() -> None:
+    made = DcgmReader(Config(node="n1"))
+    with serving(is_silent) as url:
+        pass
+    candidate = DcgmCandidate(url, "gpu-operator", "dcgm-0", "exporter")
+    made.begin(PodView(dcgm_candidates=(candidate,)))
+    made.finish(time.monotonic() + 20, {})
+    assert made.problem
+    made.begin(PodView())
+    assert (made.url, made.problem) == ("", "")
+    made.close()
+
+
 def test_a_configured_one_is_preferred_and_discovery_can_be_turned_off() -> None:
     with reading(config("http://127.0.0.1:9/configured")) as reader:
         once(reader, view=candidate("http://127.0.0.1:9/found"))

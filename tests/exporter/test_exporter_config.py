@@ -36,7 +36,7 @@ WHOLE: dict[str, Any] = {
                 "namespace": "prod",
                 "pod": "p-0",
                 "container": "engine",
-                "bearer_token_file": "token",
+                "bearer_token_file": "",
                 "username": "u",
                 "password_file": "password",
                 "ca_file": "ca.pem",
@@ -124,6 +124,38 @@ def test_every_key_is_read(file: Path) -> None:
     config = loaded(file, yaml.safe_dump(WHOLE))
     assert plain(config) == WHOLE
     assert isinstance(config.engines.targets[0], Target)
+
+
+def test_a_target_has_one_kind_of_credentials(file: Path) -> None:
+    target = {"url": "http://10.0.0.1:8000/", "bearer_token_file": "token"}
+    assert (
+        loaded(file, yaml.safe_dump({"engines": {"targets": [target]}})).engines.targets[0].bearer_token_file == "token"
+    )
+    both = {**target, "username": "u", "password_file": "p"}
+    with pytest.raises(ConfigError, match=r"targets\[0\]: either bearer_token_file or username"):
+        loaded(file, yaml.safe_dump({"engines": {"targets": [both]}}))
+
+
+@pytest.mark.parametrize("address", ["9400", "host", "a:b", "127.0.0.1:99999", "::1:9400", ":"])
+def test_an_address_to_listen_at_has_a_port(file: Path, address: str) -> None:
+    with pytest.raises(ConfigError, match="is not HOST:PORT"):
+        loaded(file, yaml.safe_dump({"listen": address}))
+
+
+@pytest.mark.parametrize("text", ["node: 2024-13-45", "node: 0b_", "node: !!int ''", "node: !!float x", "[" * 3000])
+def test_yaml_that_its_reader_stumbles_over_is_refused_like_any(file: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match="no YAML"):
+        loaded(file, text)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://u:secret@h/metrics", "http://u:secret@[::1/", "http://h:99999/", "http://h:0/"]
+)
+def test_an_address_without_a_host_or_with_credentials_is_refused(file: Path, url: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        loaded(file, yaml.safe_dump({"engines": {"targets": [{"url": url}]}}))
+    assert "engines.targets[0].url: " in str(raised.value)
+    assert "secret" not in str(raised.value)
 
 
 def test_the_example_holds_every_key_and_no_default() -> None:

@@ -69,3 +69,17 @@ def test_numbers(value: float, text: str) -> None:
 
 def test_no_number() -> None:
     assert number_text(math.nan) == "NaN"
+
+
+def test_a_stray_part_of_a_histogram_stands_under_it() -> None:
+    """Two engines that are passed through, of which one does not declare its histogram."""
+    other = {
+        Family("ttft_seconds_sum", "unknown", ""): b'ttft_seconds_sum{pod="b"} 3\n',
+        Family("ttft_seconds_count", "unknown", ""): b'ttft_seconds_count{pod="b"} 4\n',
+        Family("ttft_seconds_bucket", "unknown", ""): b'ttft_seconds_bucket{pod="b"} 4\n',
+    }
+    declared = {TTFT: b'ttft_seconds_bucket{le="+Inf"} 2\nttft_seconds_sum 1.5\nttft_seconds_count 2\n'}
+    for sections in ([declared, other], [other, declared]):
+        (family,) = read_text(render(sections, openmetrics=False).decode())
+        assert family.type == "histogram"
+        assert sorted(sample.value for sample in family.samples) == [1.5, 2.0, 2.0, 3.0, 4.0]

@@ -248,3 +248,18 @@ def test_waiting_costs_no_processor_time(lanes: Lanes, hangs: Callable[[], Hang]
     begun = time.thread_time()
     lanes.run([stuck], soon(0.5))
     assert time.thread_time() - begun < 0.1, "a wait that spins takes all of the half second"
+
+
+def test_a_task_that_waits_for_a_lane_gets_one_in_the_next_run(hangs: Callable[[], Hang]) -> None:
+    """Many hang at once, and the time is over before a lane is free for the last: it is not forgotten."""
+    lanes = Lanes("many", turn_seconds=0.02, most=32)
+    done = threading.Event()
+    good = Task(done.set)
+    tasks = [*(Task(hangs()) for _ in range(8)), good]
+    lanes.run(tasks, soon(0.03))
+    assert good.is_running
+    assert not done.is_set()
+    for _ in range(8):
+        lanes.run(tasks, soon(0.03))
+    assert done.wait(20)
+    lanes.close()

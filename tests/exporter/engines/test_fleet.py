@@ -317,3 +317,41 @@ def test_after_close_no_thread_and_no_socket_is_left(slow: Slow) -> None:
     endpoints = [endpoint for engine in engines for endpoint in engine.scraper._endpoints]
     assert [endpoint._connection for endpoint in endpoints] == [None] * 4
     gc.collect()
+
+
+def test_an_engine_slower_than_a_collection_waits_is_read_all_the_same() -> None:
+    """Its answer comes between two collections and is taken by the next."""
+    answer = says(response(VLLM))
+
+    def slow(connection: socket.socket, stop: threading.Event) -> None:
+        stop.wait(0.15)
+        answer(connection, stop)
+
+    with serving(slow) as url:
+        fleet = EngineFleet(Engines(timeout_seconds=2.0), "n1")
+        fleet.set_targets([EngineTarget(urls=(url,), namespace="", pod="slow", container="", engine="triton")])
+        assert fleet.collect(time.monotonic() + 0.05) == ()
+        until(lambda: not fleet.engines[0].task.is_running)
+        (reading,) = fleet.collect(time.monotonic() + 0.05)
+        assert fleet.engines[0].is_fresh
+        fleet.close()
+    assert reading.body_bytes == len(VLLM)
+
+
+def test_a_fleet_that_was_closed_asks_nothing_more() -> None:
+    asked: list[float] = []
+
+    def answer(connection: socket.socket, stop: threading.Event) -> None:
+        asked.append(time.monotonic())
+        stop.wait(0.2)
+
+    with serving(answer) as first, serving(answer) as second:
+        fleet = EngineFleet(Engines(timeout_seconds=2.0), "n1")
+        fleet.set_targets([EngineTarget(urls=(first, second), namespace="", pod="p", container="")])
+        fleet.collect(time.monotonic() + 0.05)
+        engine = fleet.engines[0]
+        until(lambda: len(asked) == 1)
+        fleet.close()
+        until(lambda: not engine.task.is_running)
+        engine.scraper.scrape()
+    assert len(asked) == 1
