@@ -79,8 +79,9 @@ def check(options: Options) -> None:
     """Check the files without serving anything. Raises ConfigError."""
     config = options.load()
     web = web_config.load(options.web_config_file)
-    selected(config.gpu)
-    _pusher(config, lambda: None, options.version)
+    with _naming(options.config_file):
+        selected(config.gpu)
+        _pusher(config, lambda: None, options.version)
     if web.tls_server_config is not None:
         from exporter.serving.tls import Certificates
 
@@ -95,11 +96,12 @@ class Exporter:
         self._options = options
         self._config = config = options.load()
         web = web_config.load(options.web_config_file)
-        gpus = GpuSource(config.gpu, config.node_name)
+        with _naming(options.config_file):
+            gpus = GpuSource(config.gpu, config.node_name)
+            self._pusher = _pusher(config, lambda: self.collector.snapshot, options.version)
         self._metrics = SelfMetrics(options.version)
         self._accounts = Accounts(self._metrics)
         self.collector = Collector(config, gpus, self._watcher(config, gpus), self._metrics, self._accounts)
-        self._pusher = _pusher(config, lambda: self.collector.snapshot, self._options.version)
         application = Application(
             Sources(
                 snapshot=lambda: self.collector.snapshot,
@@ -148,7 +150,9 @@ class Exporter:
         """Read the files anew and collect by them; on an error the settings in force stay, and that is said."""
         self._stamp = _stamp(self._options.files(self._config))
         try:
-            self._apply(self._options.load())
+            config = self._options.load()
+            with _naming(self._options.config_file):
+                self._apply(config)
             self._server.apply(web_config.load(self._options.web_config_file))
         except ConfigError as error:
             _log.error("not reloaded: %s", error)
@@ -240,6 +244,17 @@ class Exporter:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+@contextmanager
+def _naming(file: Path | None) -> Iterator[None]:
+    """Name the file in an error about a setting that was checked by whoever uses it."""
+    try:
+        yield
+    except ConfigError as error:
+        if file is None or str(file) in str(error):
+            raise
+        raise ConfigError(f"{file}: {error}") from error
 
 
 def _pusher(config: Config, snapshot: Callable[[], Snapshot | None], version: str) -> Pusher | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -255,7 +256,7 @@ def test_a_task_that_waits_for_a_lane_gets_one_in_the_next_run(hangs: Callable[[
     lanes = Lanes("many", turn_seconds=0.02, most=32)
     done = threading.Event()
     good = Task(done.set)
-    tasks = [*(Task(hangs()) for _ in range(8)), good]
+    tasks: list[Task[Any]] = [*(Task(hangs()) for _ in range(8)), good]
     lanes.run(tasks, soon(0.03))
     assert good.is_running
     assert not done.is_set()

@@ -61,8 +61,8 @@ def test_help_names_every_option() -> None:
         (["--gpu-names", "dcgm5"], "Invalid value for '--gpu-names'"),
         (["--config", "no-such-file.yaml"], "no-such-file.yaml"),
         (["--web.config.file", "no-such-file.yaml"], "no-such-file.yaml"),
-        (["--listen", "localhost"], "listen: localhost: wants HOST:PORT"),
-        (["--listen", "127.0.0.1:70000"], "listen: 127.0.0.1:70000: wants HOST:PORT with a port up to 65535"),
+        (["--listen", "localhost"], "--listen: 'localhost' is not HOST:PORT"),
+        (["--listen", "127.0.0.1:70000"], "--listen: '127.0.0.1:70000' is not HOST:PORT with a port up to 65535"),
         (["--listen", "256.0.0.1:9400"], "listen: 256.0.0.1:9400: "),
         (["surplus"], "surplus"),
     ],
@@ -102,8 +102,7 @@ def test_a_bad_configuration_is_refused(file: Path, text: str, said: str, check:
     file.write_text(text)
     message = refusal("--config", str(file), "--listen", "127.0.0.1:0", *check)
     assert said in message
-    if "/nowhere" not in text and "MADE_UP" not in text:
-        assert str(file) in message
+    assert str(file) in message
 
 
 @pytest.mark.parametrize("check", [["--check"], []], ids=["check", "start"])
