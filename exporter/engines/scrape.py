@@ -90,6 +90,7 @@ class EngineScraper:
             for url in target.urls
         )
         self._current: Endpoint | None = None
+        self._closed = False
         self._pause_seconds = 0.0
         self._asked_seconds = -_LONGEST_PAUSE_SECONDS
         self._refusal: tuple[Reason, str] = ("unknown_engine", "not asked yet")
@@ -102,6 +103,7 @@ class EngineScraper:
 
     def close(self) -> None:
         """End a scrape that is under way, and let no other ask anything."""
+        self._closed = True
         for endpoint in self._endpoints:
             endpoint.end()
 
@@ -165,6 +167,8 @@ class EngineScraper:
         return engine
 
     def _fetch(self, endpoint: Endpoint, path: str = "") -> bytes:
+        if self._closed:
+            raise FetchError("timeout", "the exporter does not ask it any more")
         self._current = endpoint
         try:
             return endpoint.fetch(path)
