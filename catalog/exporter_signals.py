@@ -43,7 +43,7 @@ EXPORTER_SIGNALS: Mapping[str, ExporterSignal] = MappingProxyType(
             ExporterSignal(
                 "inferwatch_exporter_source_errors_total",
                 "counter",
-                "Failures of a source by reason: gpu, pods, dcgm, otlp, and collector for a defect of the exporter itself.",
+                "Failures of a source by reason: gpu, pods, dcgm, otlp; collector is the exporter itself.",
                 ("source", "reason"),
             ),
             ExporterSignal("inferwatch_exporter_series", "gauge", "Series in the last collection.", ("source",)),
