@@ -13,23 +13,21 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-import msgspec
 from msgspec import Meta
+
+from catalog.settings import Part, SettingsError, read
 
 __all__ = [
     "Config",
-    "ConfigError",
     "DcgmExporter",
     "Engines",
     "Gpu",
     "GpuFields",
     "Kubernetes",
     "Otlp",
-    "Part",
     "Target",
     "check_listen",
     "load",
-    "readable",
 ]
 
 _LISTEN = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):\d{1,5}", re.ASCII)
@@ -37,14 +35,6 @@ _HIGHEST_PORT = 65535
 
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
 Count = Annotated[int, Meta(ge=1)]
-
-
-class ConfigError(Exception):
-    """A configuration that cannot be used; the message is one line that names the file and the key."""
-
-
-class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A mapping of a configuration file; an unknown key in it is an error."""
 
 
 class GpuFields(Part, frozen=True, kw_only=True):
@@ -153,23 +143,11 @@ class Config(Part, frozen=True, kw_only=True):
 def load(path: Path | None) -> Config:
     """Read and check a YAML file; None gives the defaults.
 
-    Raises ConfigError with one line that names the file and the key.
+    Raises SettingsError with one line that names the file and the key.
     """
     if path is None:
         return Config()
-    import yaml
-
-    try:
-        loaded = yaml.safe_load(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError, IndexError, RecursionError) as error:
-        # The last three come from PyYAML's own reading of odd dates, numbers and nestings.
-        raise ConfigError(f"{path}: no YAML: {' '.join(str(error).split())}") from error
-    try:
-        config = msgspec.convert({} if loaded is None else loaded, Config)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {readable(str(error))}") from error
+    config = read(path, Config)
     check_listen(f"{path}: listen", config.listen)
     _check_targets(path, config.engines.targets)
     if config.dcgm_exporter.url:
@@ -177,16 +155,10 @@ def load(path: Path | None) -> Config:
     return config
 
 
-def readable(message: str) -> str:
-    """msgspec's message with the key first: "Expected `int` - at `$.a`" -> "a: Expected `int`"."""
-    text, found, place = message.partition(" - at `$")
-    return f"{place.rstrip('`').lstrip('.')}: {text}" if found else text
-
-
 def check_listen(where: str, address: str) -> None:
-    """Raise ConfigError for what is no `HOST:PORT`, `[IPV6]:PORT` or `:PORT`."""
+    """Raise SettingsError for what is no `HOST:PORT`, `[IPV6]:PORT` or `:PORT`."""
     if not _LISTEN.fullmatch(address) or int(address.rpartition(":")[2]) > _HIGHEST_PORT:
-        raise ConfigError(f"{where}: {address!r} is not HOST:PORT with a port up to {_HIGHEST_PORT}")
+        raise SettingsError(f"{where}: {address!r} is not HOST:PORT with a port up to {_HIGHEST_PORT}")
 
 
 def _check_url(where: str, url: str) -> None:
@@ -197,9 +169,9 @@ def _check_url(where: str, url: str) -> None:
     except ValueError:
         host, port, has_credentials = None, None, "@" in url
     if has_credentials:
-        raise ConfigError(f"{where}: no credentials in an address; use username and password_file")
+        raise SettingsError(f"{where}: no credentials in an address; use username and password_file")
     if port == 0 or not host:
-        raise ConfigError(f"{where}: {url!r} needs a host, and a port from 1 to 65535 if it names one")
+        raise SettingsError(f"{where}: {url!r} needs a host, and a port from 1 to 65535 if it names one")
 
 
 def _check_targets(path: Path, targets: tuple[Target, ...]) -> None:
@@ -210,12 +182,12 @@ def _check_targets(path: Path, targets: tuple[Target, ...]) -> None:
         where = f"{path}: engines.targets[{number}]"
         _check_url(f"{where}.url", target.url)
         if target.engine and target.engine not in ENGINES:
-            raise ConfigError(f"{where}.engine: {target.engine!r} is none of {', '.join(ENGINES)}")
+            raise SettingsError(f"{where}.engine: {target.engine!r} is none of {', '.join(ENGINES)}")
         if target.bearer_token_file and target.username:
-            raise ConfigError(f"{where}: either bearer_token_file or username, not both")
+            raise SettingsError(f"{where}: either bearer_token_file or username, not both")
         if bool(target.username) != bool(target.password_file):
-            raise ConfigError(f"{where}: username and password_file belong together")
+            raise SettingsError(f"{where}: username and password_file belong together")
         identity = (target.namespace, target.pod or target.name or urlsplit(target.url).netloc, target.container)
         if identity in seen:
-            raise ConfigError(f"{where}: the same name as targets[{seen[identity]}]; give each its own name")
+            raise SettingsError(f"{where}: the same name as targets[{seen[identity]}]; give each its own name")
         seen[identity] = number

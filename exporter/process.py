@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from catalog.settings import SettingsError
 from exporter import config as configuration
 from exporter.accounts import Accounts
 from exporter.collector import Collector
-from exporter.config import Config, ConfigError
+from exporter.config import Config
 from exporter.gpus.selection import selected
 from exporter.gpus.source import GpuSource
 from exporter.pods.owners import DeviceInventory
@@ -57,7 +58,7 @@ class Options:
     version: str = ""
 
     def load(self) -> Config:
-        """Read the configuration and put the command line's settings over it. Raises ConfigError."""
+        """Read the configuration and put the command line's settings over it. Raises SettingsError."""
         config = self.config or configuration.load(self.config_file)
         changed = msgspec.structs.replace
         if self.listen is not None:
@@ -76,7 +77,7 @@ class Options:
 
 
 def check(options: Options) -> None:
-    """Check the files without serving anything. Raises ConfigError."""
+    """Check the files without serving anything. Raises SettingsError."""
     config = options.load()
     web = web_config.load(options.web_config_file)
     with _naming(options.config_file):
@@ -92,7 +93,7 @@ class Exporter:
     """Checks everything on construction, so that a bad setting ends the start before anything is served."""
 
     def __init__(self, options: Options) -> None:
-        """Raises ConfigError with one line that names the file and the key, or the address."""
+        """Raises SettingsError with one line that names the file and the key, or the address."""
         self._options = options
         self._config = config = options.load()
         web = web_config.load(options.web_config_file)
@@ -113,7 +114,7 @@ class Exporter:
         bound = listen(config.listen)
         try:
             self._server = Server(application, bound, web)
-        except ConfigError:
+        except SettingsError:
             bound.close()
             raise
         self._address = _shown(bound)
@@ -154,7 +155,7 @@ class Exporter:
             with _naming(self._options.config_file):
                 self._apply(config)
             self._server.apply(web_config.load(self._options.web_config_file))
-        except ConfigError as error:
+        except SettingsError as error:
             _log.error("not reloaded: %s", error)
             self._accounts.configuration(in_force=False)
             return
@@ -251,10 +252,10 @@ def _naming(file: Path | None) -> Iterator[None]:
     """Name the file in an error about a setting that was checked by whoever uses it."""
     try:
         yield
-    except ConfigError as error:
+    except SettingsError as error:
         if file is None or str(file) in str(error):
             raise
-        raise ConfigError(f"{file}: {error}") from error
+        raise SettingsError(f"{file}: {error}") from error
 
 
 def _pusher(config: Config, snapshot: Callable[[], Snapshot | None], version: str) -> Pusher | None:

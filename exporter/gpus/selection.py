@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from catalog.gpu import GPU_FIELDS, GpuField, find_field
-from exporter.config import ConfigError, Gpu
+from catalog.settings import SettingsError
+from exporter.config import Gpu
 
 __all__ = ["DEFAULT_EXTRAS", "default_fields", "read_csv", "selected"]
 
@@ -47,7 +48,7 @@ def default_fields() -> tuple[GpuField, ...]:
 def selected(config: Gpu) -> tuple[GpuField, ...]:
     """Return the fields to read, in the catalogue's order.
 
-    Raises ConfigError, naming file and line or the configuration's key, for a name that is no field.
+    Raises SettingsError, naming file and line or the configuration's key, for a name that is no field.
     """
     chosen = set(read_csv(Path(config.fields.csv_file)) if config.fields.csv_file else default_fields())
     chosen |= set(_named(config.fields.include, "include"))
@@ -67,9 +68,9 @@ def read_csv(path: Path) -> tuple[GpuField, ...]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: no UTF-8 text; write the list of fields as plain text") from error
+        raise SettingsError(f"{path}: no UTF-8 text; write the list of fields as plain text") from error
     return tuple(
         _field_of_line(f"{path}:{number}", line)
         for number, line in enumerate(lines, 1)
@@ -83,13 +84,13 @@ def _field_of_line(where: str, line: str) -> GpuField:
     try:
         cells = [cell.strip() for cell in next(csv.reader([line], skipinitialspace=True, strict=True))]
     except csv.Error as error:
-        raise ConfigError(f"{where}: no CSV: {error}; write NAME, type, help") from error
+        raise SettingsError(f"{where}: no CSV: {error}; write NAME, type, help") from error
     if len(cells) != 3:
-        raise ConfigError(
+        raise SettingsError(
             f"{where}: {len(cells)} columns, not 3; write NAME, type, help, and quote a help text that has commas"
         )
     if cells[1] not in _TYPES:
-        raise ConfigError(f"{where}: {cells[1]!r} is no type; write one of {', '.join(_TYPES)}")
+        raise SettingsError(f"{where}: {cells[1]!r} is no type; write one of {', '.join(_TYPES)}")
     return _known(cells[0], where)
 
 
@@ -106,4 +107,4 @@ def _known(name: str, where: str) -> GpuField:
 
     near = difflib.get_close_matches(name, every, n=1, cutoff=0.8)
     advice = f"did you mean {near[0]}?" if near else "remove it, or take a name of dcgm-exporter's default list"
-    raise ConfigError(f"{where}: {name!r} is no GPU field known here; {advice}")
+    raise SettingsError(f"{where}: {name!r} is no GPU field known here; {advice}")

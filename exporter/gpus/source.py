@@ -71,7 +71,7 @@ class GpuSource:
     """Reads the node's GPUs by NVML.
 
     `collect`, `status` and `close` are for one thread; `state`, `error_counts` and the counts of GPUs may be read
-    from any. Raises exporter.config.ConfigError at once for a selection of fields that cannot be used.
+    from any. Raises exporter.config.SettingsError at once for a selection of fields that cannot be used.
     """
 
     def __init__(

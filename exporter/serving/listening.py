@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 
-from exporter.config import ConfigError
+from catalog.settings import SettingsError
 
 __all__ = ["listen"]
 
@@ -21,11 +21,11 @@ def listen(address: str) -> socket.socket:
     """Return a socket that listens at `HOST:PORT`, `[IPV6]:PORT` or `:PORT`.
 
     `[::]` and an empty host take IPv4 too, as Prometheus exporters do; port 0 takes a free one. Raises
-    ConfigError with one line that names the address.
+    SettingsError with one line that names the address.
     """
     host, _, port_text = address.rpartition(":")
     if not (port_text.isascii() and port_text.isdigit() and int(port_text) <= 65535):
-        raise ConfigError(f"listen: {address}: wants HOST:PORT with a port up to 65535")
+        raise SettingsError(f"listen: {address}: wants HOST:PORT with a port up to 65535")
     bare = host.removeprefix("[").removesuffix("]")
     try:
         return _bound(bare or "::", int(port_text))
@@ -43,10 +43,10 @@ def _on_ipv4(address: str, port: int) -> socket.socket:
         raise _refused(address, error) from error
 
 
-def _refused(address: str, error: OSError) -> ConfigError:
+def _refused(address: str, error: OSError) -> SettingsError:
     if isinstance(error, socket.gaierror):
-        return ConfigError(f"listen: {address}: the host's name is not known")
-    return ConfigError(f"listen: {address}: {_REASONS.get(error.errno or 0, error.strerror)}")
+        return SettingsError(f"listen: {address}: the host's name is not known")
+    return SettingsError(f"listen: {address}: {_REASONS.get(error.errno or 0, error.strerror)}")
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -17,7 +17,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import urlsplit, urlunsplit
 
-from exporter.config import ConfigError, Otlp
+from catalog.settings import SettingsError
+from exporter.config import Otlp
 from exporter.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Pusher:
     ) -> None:
         """Check everything that can be checked without the network.
 
-        `resource` is added to the attributes `service.name` and `host.name`. Raises ConfigError for a missing
+        `resource` is added to the attributes `service.name` and `host.name`. Raises SettingsError for a missing
         extra, an endpoint or a headers file that cannot be used.
         """
         self._endpoint = _endpoint(config.endpoint)
@@ -107,7 +108,7 @@ class Pusher:
         if self._headers_file is not None:
             try:
                 headers = read_headers(self._headers_file)
-            except ConfigError:
+            except SettingsError:
                 return "headers_file"
             if headers != self._headers:
                 self._headers = headers
@@ -217,7 +218,7 @@ def _converter(resource: Mapping[str, str], version: str) -> Converter:
 
         from exporter.serving.otlp_data import Converter
     except ImportError as error:
-        raise ConfigError(
+        raise SettingsError(
             f"otlp.endpoint: needs a package that is not installed ({error.name}): install inferwatch[otlp]"
         ) from error
     return Converter({"service.name": "inferwatch", "host.name": socket.gethostname(), **resource}, version)
@@ -232,30 +233,32 @@ def _endpoint(configured: str) -> str:
         usable = False
     if not usable:
         # Not quoted: it may hold a password.
-        raise ConfigError("otlp.endpoint: is no http or https URL with a host and, if any, a port up to 65535")
+        raise SettingsError("otlp.endpoint: is no http or https URL with a host and, if any, a port up to 65535")
     if "@" in parts.netloc:
-        raise ConfigError("otlp.endpoint: holds a name or password; put an Authorization header into otlp.headers_file")
+        raise SettingsError(
+            "otlp.endpoint: holds a name or password; put an Authorization header into otlp.headers_file"
+        )
     return urlunsplit(parts._replace(path=parts.path if parts.path not in {"", "/"} else _SIGNAL_PATH))
 
 
 def read_headers(path: Path) -> dict[str, str]:
     """Read `Name: value` lines; empty lines and those that begin with # are passed over.
 
-    Raises ConfigError with one line that names the file and the line's number, never what the line says.
+    Raises SettingsError with one line that names the file and the line's number, never what the line says.
     """
     try:
         text = path.read_text(encoding="ascii")
     except OSError as error:
-        raise ConfigError(f"otlp.headers_file: {path}: cannot be read: {error.strerror}") from error
+        raise SettingsError(f"otlp.headers_file: {path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError:
-        raise ConfigError(f"otlp.headers_file: {path}: only printable ASCII can go into a header") from None
+        raise SettingsError(f"otlp.headers_file: {path}: only printable ASCII can go into a header") from None
     headers: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         name, _, value = line.partition(":")
         if not _HEADER_NAME.fullmatch(name.strip()) or not _HEADER_VALUE.fullmatch(value.strip()):
-            raise ConfigError(f"otlp.headers_file: {path}: line {number} is no `Name: value`")
+            raise SettingsError(f"otlp.headers_file: {path}: line {number} is no `Name: value`")
         headers[name.strip()] = value.strip()
     return headers
 

@@ -16,7 +16,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from exporter.config import ConfigError
+from catalog.settings import SettingsError
 from exporter.serving.app import Application
 from exporter.serving.tls import Certificates, allowed_by_san
 from exporter.serving.web_config import WebConfig
@@ -49,7 +49,7 @@ class Server:
     """
 
     def __init__(self, application: Application, bound: socket.socket, web: WebConfig) -> None:
-        """Take over `bound`, which `run` closes. Raises ConfigError for certificates that cannot be used."""
+        """Take over `bound`, which `run` closes. Raises SettingsError for certificates that cannot be used."""
         self._application = application
         self._bound = bound
         self.port: int = bound.getsockname()[1]
@@ -96,11 +96,11 @@ class Server:
     def apply(self, web: WebConfig) -> None:
         """Take users and headers from a newly read web configuration.
 
-        Certificate files need no call: they are read anew when they change. Raises ConfigError, and changes
+        Certificate files need no call: they are read anew when they change. Raises SettingsError, and changes
         nothing, where TLS settings differ: those need a restart.
         """
         if web.tls_server_config != self._tls:
-            raise ConfigError(
+            raise SettingsError(
                 "tls_server_config: a change takes effect at the next start; the old one stays in service"
             )
         self._application.apply(web)

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from exporter.config import ConfigError
+from catalog.settings import SettingsError
 from exporter.serving.web_config import TlsServerConfig
 
 __all__ = ["Certificates", "allowed_by_san", "check"]
@@ -65,7 +65,7 @@ class Certificates:
     """
 
     def __init__(self, config: TlsServerConfig) -> None:
-        """Read the files of settings that passed `check`. Raises ConfigError with one line that names the file."""
+        """Read the files of settings that passed `check`. Raises SettingsError with one line that names the file."""
         self._config = config
         self._current = _context(config)
         self._stamp = _stamp(config)
@@ -84,7 +84,7 @@ class Certificates:
     def _reload(self) -> None:
         try:
             self._current = _context(self._config)
-        except ConfigError as error:
+        except SettingsError as error:
             self.reload_errors += 1
             _LOG.error("%s; the last good certificate stays in service", error)
         else:
@@ -119,49 +119,49 @@ def _stamp(config: TlsServerConfig) -> _Stamp:
 
 
 def check(config: TlsServerConfig) -> None:
-    """Raise ConfigError, with one line that names the key, for settings that cannot be had; reads no file."""
+    """Raise SettingsError, with one line that names the key, for settings that cannot be had; reads no file."""
     where = "tls_server_config"
     if config.cert or config.key:
-        raise ConfigError(f"{where}.{'cert' if config.cert else 'key'}: give a file: cert_file and key_file")
+        raise SettingsError(f"{where}.{'cert' if config.cert else 'key'}: give a file: cert_file and key_file")
     for name in ("cert_file", "key_file"):
         if not getattr(config, name):
-            raise ConfigError(f"{where}.{name}: is needed for TLS")
+            raise SettingsError(f"{where}.{name}: is needed for TLS")
     for name in ("min_version", "max_version"):
         if getattr(config, name) not in _VERSIONS:
-            raise ConfigError(f"{where}.{name}: {getattr(config, name)} is obsolete (RFC 8996); take TLS12 or TLS13")
+            raise SettingsError(f"{where}.{name}: {getattr(config, name)} is obsolete (RFC 8996); take TLS12 or TLS13")
     if _VERSIONS[config.max_version] < _VERSIONS[config.min_version]:
-        raise ConfigError(f"{where}.max_version: {config.max_version} is below min_version {config.min_version}")
+        raise SettingsError(f"{where}.max_version: {config.max_version} is below min_version {config.min_version}")
     _check_clients(config, where)
     for suite in config.cipher_suites:
         if suite not in _CIPHERS and suite not in _CIPHERS_OF_TLS13:
-            raise ConfigError(f"{where}.cipher_suites: {suite!r} is none of {', '.join(_CIPHERS)}")
+            raise SettingsError(f"{where}.cipher_suites: {suite!r} is none of {', '.join(_CIPHERS)}")
     if config.cipher_suites and config.min_version != "TLS13" and not set(config.cipher_suites) & set(_CIPHERS):
-        raise ConfigError(f"{where}.cipher_suites: none is of TLS 1.2; if that is meant, say min_version: TLS13")
+        raise SettingsError(f"{where}.cipher_suites: none is of TLS 1.2; if that is meant, say min_version: TLS13")
     if len(config.curve_preferences) > 1:
-        raise ConfigError(f"{where}.curve_preferences: one curve at most can be set; leave it out for all of them")
+        raise SettingsError(f"{where}.curve_preferences: one curve at most can be set; leave it out for all of them")
     for curve in config.curve_preferences:
         if curve not in _CURVES:
-            raise ConfigError(f"{where}.curve_preferences: {curve!r} is none of {', '.join(_CURVES)}")
+            raise SettingsError(f"{where}.curve_preferences: {curve!r} is none of {', '.join(_CURVES)}")
 
 
 def _check_clients(config: TlsServerConfig, where: str) -> None:
     kind = config.client_auth_type
     if kind not in _CLIENT_AUTH:
-        raise ConfigError(
+        raise SettingsError(
             f"{where}.client_auth_type: {kind} lets any certificate in and cannot be had; "
             "take VerifyClientCertIfGiven or RequireAndVerifyClientCert"
         )
     has_ca = bool(config.client_ca_file or config.client_ca)
     if config.client_ca_file and config.client_ca:
-        raise ConfigError(f"{where}.client_ca: give it or client_ca_file, not both")
+        raise SettingsError(f"{where}.client_ca: give it or client_ca_file, not both")
     if has_ca != (_CLIENT_AUTH[kind] is not ssl.CERT_NONE):
-        raise ConfigError(f"{where}.client_auth_type: a type that verifies and client_ca_file belong together")
+        raise SettingsError(f"{where}.client_auth_type: a type that verifies and client_ca_file belong together")
     if config.client_allowed_sans and _CLIENT_AUTH[kind] is not ssl.CERT_REQUIRED:
-        raise ConfigError(f"{where}.client_allowed_sans: needs client_auth_type: RequireAndVerifyClientCert")
+        raise SettingsError(f"{where}.client_allowed_sans: needs client_auth_type: RequireAndVerifyClientCert")
 
 
 def _context(config: TlsServerConfig) -> ssl.SSLContext:
-    """Build a context from the files as they are now. Raises ConfigError."""
+    """Build a context from the files as they are now. Raises SettingsError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _VERSIONS[config.min_version]
     context.maximum_version = _VERSIONS[config.max_version]
@@ -185,11 +185,11 @@ def _load_certificate(context: ssl.SSLContext, config: TlsServerConfig) -> None:
             with Path(name).open("rb"):
                 pass
         except OSError as error:
-            raise ConfigError(f"{name}: cannot be read: {error.strerror}") from error
+            raise SettingsError(f"{name}: cannot be read: {error.strerror}") from error
 
     def passphrase() -> str:
         # Without this OpenSSL would ask on the terminal.
-        raise ConfigError(f"{config.key_file}: the key is encrypted; give one without a passphrase")
+        raise SettingsError(f"{config.key_file}: the key is encrypted; give one without a passphrase")
 
     try:
         context.load_cert_chain(config.cert_file, config.key_file, passphrase)
@@ -198,7 +198,7 @@ def _load_certificate(context: ssl.SSLContext, config: TlsServerConfig) -> None:
             reason = f"its key is not the one in {config.key_file}"
         else:
             reason = f"it or {config.key_file} holds no certificate or key in PEM form ({error.reason or 'no PEM'})"
-        raise ConfigError(f"{config.cert_file}: {reason}") from error
+        raise SettingsError(f"{config.cert_file}: {reason}") from error
 
 
 def _load_client_ca(context: ssl.SSLContext, config: TlsServerConfig) -> None:
@@ -208,6 +208,6 @@ def _load_client_ca(context: ssl.SSLContext, config: TlsServerConfig) -> None:
         context.load_verify_locations(cafile=config.client_ca_file or None, cadata=config.client_ca or None)
     except ssl.SSLError as error:
         where = config.client_ca_file or "tls_server_config.client_ca"
-        raise ConfigError(f"{where}: holds no certificate in PEM form") from error
+        raise SettingsError(f"{where}: holds no certificate in PEM form") from error
     except OSError as error:
-        raise ConfigError(f"{config.client_ca_file}: cannot be read: {error.strerror}") from error
+        raise SettingsError(f"{config.client_ca_file}: cannot be read: {error.strerror}") from error

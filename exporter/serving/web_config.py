@@ -17,7 +17,7 @@ from typing import Literal
 
 import msgspec
 
-from exporter.config import ConfigError, Part, readable
+from catalog.settings import Part, SettingsError, readable
 
 __all__ = ["HttpServerConfig", "TlsServerConfig", "WebConfig", "load"]
 
@@ -85,7 +85,7 @@ _HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
 def load(path: Path | None) -> WebConfig:
     """Read and check a web configuration file; None gives plain HTTP without authentication.
 
-    Raises ConfigError with one line that names the file and the key, and shows no secret. Certificates are read
+    Raises SettingsError with one line that names the file and the key, and shows no secret. Certificates are read
     by `exporter.serving.tls.Certificates`, not here.
     """
     if path is None:
@@ -95,19 +95,19 @@ def load(path: Path | None) -> WebConfig:
     try:
         loaded = yaml.safe_load(path.read_bytes())
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
     except yaml.MarkedYAMLError as error:
         # The message would quote the line, which may hold a secret.
         line = f" at line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigError(f"{path}: no YAML{line}: {error.problem or error.context}") from None
+        raise SettingsError(f"{path}: no YAML{line}: {error.problem or error.context}") from None
     except (yaml.YAMLError, UnicodeDecodeError):
-        raise ConfigError(f"{path}: no YAML: it holds bytes that are no UTF-8 text") from None
+        raise SettingsError(f"{path}: no YAML: it holds bytes that are no UTF-8 text") from None
     except (ValueError, IndexError, RecursionError):
-        raise ConfigError(f"{path}: no YAML: a date, a number or a nesting in it cannot be read") from None
+        raise SettingsError(f"{path}: no YAML: a date, a number or a nesting in it cannot be read") from None
     try:
         config = msgspec.convert({} if loaded is None else loaded, WebConfig)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {readable(str(error))}") from None
+        raise SettingsError(f"{path}: {readable(str(error))}") from None
     _check_http(path, config)
     _check_users(path, config.basic_auth_users)
     tls = config.tls_server_config
@@ -117,8 +117,8 @@ def load(path: Path | None) -> WebConfig:
 
     try:
         check(tls)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from None
     return msgspec.structs.replace(config, tls_server_config=_beside(path, tls))
 
 
@@ -138,26 +138,26 @@ def _beside(path: Path, tls: TlsServerConfig) -> TlsServerConfig:
 
 def _check_http(path: Path, config: WebConfig) -> None:
     if config.rate_limit is not None:
-        raise ConfigError(f"{path}: rate_limit: this server has none; it bounds connections and waits instead")
+        raise SettingsError(f"{path}: rate_limit: this server has none; it bounds connections and waits instead")
     where = f"{path}: http_server_config"
     if config.http_server_config.http2:
-        raise ConfigError(f"{where}.http2: this server speaks HTTP/1.1; leave the key out or say false")
+        raise SettingsError(f"{where}.http2: this server speaks HTTP/1.1; leave the key out or say false")
     for name, value in config.http_server_config.headers.items():
         if name not in _HEADERS:
-            raise ConfigError(f"{where}.headers: {name!r} is none of {', '.join(_HEADERS)}")
+            raise SettingsError(f"{where}.headers: {name!r} is none of {', '.join(_HEADERS)}")
         if value and _HEADERS[name] and value not in _HEADERS[name]:
-            raise ConfigError(f"{where}.headers.{name}: {value!r} is none of {', '.join(_HEADERS[name])}")
+            raise SettingsError(f"{where}.headers.{name}: {value!r} is none of {', '.join(_HEADERS[name])}")
         if not _HEADER_VALUE.fullmatch(value):
-            raise ConfigError(f"{where}.headers.{name}: only printable ASCII can go into a header")
+            raise SettingsError(f"{where}.headers.{name}: only printable ASCII can go into a header")
 
 
 def _check_users(path: Path, users: Mapping[str, str]) -> None:
     for name, text in users.items():
         where = f"{path}: basic_auth_users.{name}"
         if ":" in name:
-            raise ConfigError(f"{where}: a name with a colon can never log in (RFC 7617)")
+            raise SettingsError(f"{where}: a name with a colon can never log in (RFC 7617)")
         found = _BCRYPT.fullmatch(text)
         if not found:
-            raise ConfigError(f"{where}: no bcrypt hash; make one with: htpasswd -nBC 10 NAME")
+            raise SettingsError(f"{where}: no bcrypt hash; make one with: htpasswd -nBC 10 NAME")
         if int(found[1]) not in _COSTS:
-            raise ConfigError(f"{where}: bcrypt cost {int(found[1])}; take one from {_COSTS[0]} to {_COSTS[-1]}")
+            raise SettingsError(f"{where}: bcrypt cost {int(found[1])}; take one from {_COSTS[0]} to {_COSTS[-1]}")

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
+from catalog.settings import SettingsError
 from exporter import process
-from exporter.config import ConfigError
 from exporter.memory import keep_small
 from exporter.process import Exporter, Options
 from inferwatch.version import VERSION
@@ -61,7 +61,7 @@ def command(*, demo: bool, check: bool, **chosen: Any) -> None:
                     web_config_file=options.web_config_file, listen=options.listen, config=config, version=VERSION
                 )
             exporter = Exporter(options)
-        except ConfigError as error:
+        except SettingsError as error:
             raise click.UsageError(str(error)) from error
         status = exporter.run()
     click.get_current_context().exit(status)

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 import yaml
 
-from exporter.config import Config, ConfigError, DcgmExporter, Engines, Gpu, GpuFields, Kubernetes, Otlp, Target, load
+from catalog.settings import SettingsError
+from exporter.config import Config, DcgmExporter, Engines, Gpu, GpuFields, Kubernetes, Otlp, Target, load
 
 # Every key with a value that is not its default.
 WHOLE: dict[str, Any] = {
@@ -73,7 +74,7 @@ def loaded(file: Path, text: str) -> Config:
 
 def refusal(file: Path) -> str:
     """What is said of a file, without its name; always one line that begins with it."""
-    with pytest.raises(ConfigError) as raised:
+    with pytest.raises(SettingsError) as raised:
         load(file)
     message = str(raised.value)
     assert message.startswith(f"{file}: ")
@@ -132,19 +133,19 @@ def test_a_target_has_one_kind_of_credentials(file: Path) -> None:
         loaded(file, yaml.safe_dump({"engines": {"targets": [target]}})).engines.targets[0].bearer_token_file == "token"
     )
     both = {**target, "username": "u", "password_file": "p"}
-    with pytest.raises(ConfigError, match=r"targets\[0\]: either bearer_token_file or username"):
+    with pytest.raises(SettingsError, match=r"targets\[0\]: either bearer_token_file or username"):
         loaded(file, yaml.safe_dump({"engines": {"targets": [both]}}))
 
 
 @pytest.mark.parametrize("address", ["9400", "host", "a:b", "127.0.0.1:99999", "::1:9400", ":"])
 def test_an_address_to_listen_at_has_a_port(file: Path, address: str) -> None:
-    with pytest.raises(ConfigError, match="is not HOST:PORT"):
+    with pytest.raises(SettingsError, match="is not HOST:PORT"):
         loaded(file, yaml.safe_dump({"listen": address}))
 
 
 @pytest.mark.parametrize("text", ["node: 2024-13-45", "node: 0b_", "node: !!int ''", "node: !!float x", "[" * 3000])
 def test_yaml_that_its_reader_stumbles_over_is_refused_like_any(file: Path, text: str) -> None:
-    with pytest.raises(ConfigError, match="no YAML"):
+    with pytest.raises(SettingsError, match="no YAML"):
         loaded(file, text)
 
 
@@ -152,7 +153,7 @@ def test_yaml_that_its_reader_stumbles_over_is_refused_like_any(file: Path, text
     "url", ["http://u:secret@h/metrics", "http://u:secret@[::1/", "http://h:99999/", "http://h:0/"]
 )
 def test_an_address_without_a_host_or_with_credentials_is_refused(file: Path, url: str) -> None:
-    with pytest.raises(ConfigError) as raised:
+    with pytest.raises(SettingsError) as raised:
         loaded(file, yaml.safe_dump({"engines": {"targets": [{"url": url}]}}))
     assert "engines.targets[0].url: " in str(raised.value)
     assert "secret" not in str(raised.value)

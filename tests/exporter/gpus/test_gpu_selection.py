@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from catalog.gpu import GPU_FIELDS
-from exporter.config import ConfigError, Gpu, GpuFields
+from catalog.settings import SettingsError
+from exporter.config import Gpu, GpuFields
 from exporter.gpus.selection import default_fields, selected
 
 
@@ -71,7 +72,7 @@ def test_a_list_in_dcgm_exporters_format_replaces_the_defaults(tmp_path: Path) -
 def test_a_bad_line_is_named_with_what_to_do(tmp_path: Path, line: str, said: str) -> None:
     path = tmp_path / "counters.csv"
     path.write_text(f"# first\n{line}\n", encoding="utf-8")
-    with pytest.raises(ConfigError) as raised:
+    with pytest.raises(SettingsError) as raised:
         selected(Gpu(fields=GpuFields(csv_file=str(path))))
     assert str(raised.value).startswith(f"{path}:2: ")
     assert said in str(raised.value)
@@ -79,16 +80,16 @@ def test_a_bad_line_is_named_with_what_to_do(tmp_path: Path, line: str, said: st
 
 
 def test_a_list_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+    with pytest.raises(SettingsError, match="cannot be read: No such file"):
         selected(Gpu(fields=GpuFields(csv_file=str(tmp_path / "absent.csv"))))
     binary = tmp_path / "binary.csv"
     binary.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match="no UTF-8 text"):
+    with pytest.raises(SettingsError, match="no UTF-8 text"):
         selected(Gpu(fields=GpuFields(csv_file=str(binary))))
 
 
 @pytest.mark.parametrize("key", ["include", "exclude"])
 def test_an_unknown_name_in_the_configuration_names_its_key(key: str) -> None:
     fields = GpuFields(include=("NOPE",)) if key == "include" else GpuFields(exclude=("NOPE",))
-    with pytest.raises(ConfigError, match=rf"^gpu\.fields\.{key}: 'NOPE' is no GPU field"):
+    with pytest.raises(SettingsError, match=rf"^gpu\.fields\.{key}: 'NOPE' is no GPU field"):
         selected(Gpu(fields=fields))

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.config import ConfigError
+from catalog.settings import SettingsError
 from exporter.serving.app import Sources
 from exporter.serving.authentication import Authenticator
 from exporter.serving.server import Server
@@ -209,6 +209,6 @@ def test_new_users_need_no_restart(serve: Serve, sources: Sources) -> None:
 
 def test_new_tls_settings_need_a_restart_and_change_nothing(serve: Serve, sources: Sources) -> None:
     server = serve(replace(sources), WebConfig(basic_auth_users={"alice": hashed(b"old")}))
-    with pytest.raises(ConfigError, match=r"^tls_server_config: .*next start"):
+    with pytest.raises(SettingsError, match=r"^tls_server_config: .*next start"):
         server.apply(WebConfig(tls_server_config=TlsServerConfig(cert_file="c", key_file="k")))
     assert status(server, "/metrics")[0] == 401

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from exporter.config import ConfigError
+from catalog.settings import SettingsError
 from exporter.serving.listening import listen
 
 
@@ -34,14 +34,14 @@ def test_an_empty_host_without_ipv6_says_what_is_wrong_too(monkeypatch: pytest.M
             original(bound, where)
 
         monkeypatch.setattr(socket.socket, "bind", bind)
-        with pytest.raises(ConfigError, match=r"^listen: .*another process listens there"):
+        with pytest.raises(SettingsError, match=r"^listen: .*another process listens there"):
             listen(f":{first.getsockname()[1]}")
 
 
 def test_a_port_in_use_is_said_in_one_line() -> None:
     with listen("127.0.0.1:0") as first:
         address = f"127.0.0.1:{first.getsockname()[1]}"
-        with pytest.raises(ConfigError, match=f"^listen: {address}: another process listens there"):
+        with pytest.raises(SettingsError, match=f"^listen: {address}: another process listens there"):
             listen(address)
 
 
@@ -56,7 +56,7 @@ def test_a_port_in_use_is_said_in_one_line() -> None:
     ],
 )
 def test_a_bad_address_is_said_in_one_line(address: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=f"^listen: {address}: .*{said}"):
+    with pytest.raises(SettingsError, match=f"^listen: {address}: .*{said}"):
         listen(address)
 
 
@@ -66,5 +66,5 @@ def test_a_privileged_port_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, 
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(socket.socket, "bind", refuse)
-    with pytest.raises(ConfigError, match=f"^listen: {address}: not permitted; take a port from 1024 up"):
+    with pytest.raises(SettingsError, match=f"^listen: {address}: not permitted; take a port from 1024 up"):
         listen(address)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from exporter.config import ConfigError
+from catalog.settings import SettingsError
 from exporter.serving.app import Sources
 from exporter.serving.server import Server
 from exporter.serving.tls import Certificates, allowed_by_san
@@ -237,7 +237,7 @@ def test_half_a_renewal_leaves_the_last_good_certificate(
 
 
 def unusable(config: TlsServerConfig) -> str:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(SettingsError) as caught:
         Certificates(config)
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -285,5 +285,5 @@ def test_a_client_authority_that_cannot_be_used_is_named(files: Files) -> None:
 
 def test_unusable_certificates_end_the_start(serve: Serve, sources: Sources, files: Files) -> None:
     files.cert.unlink()
-    with pytest.raises(ConfigError, match=r"tls\.crt: cannot be read"):
+    with pytest.raises(SettingsError, match=r"tls\.crt: cannot be read"):
         serve(sources, secured(files.config()))

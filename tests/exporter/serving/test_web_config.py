@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config import ConfigError
+from catalog.settings import SettingsError
 from exporter.serving.web_config import WebConfig, load
 
 HASH = "$2y$10$mDwo.lAisC94iLAyP81MCesa29IzH37oigHC/42V2pdJlUprsJPze"
@@ -20,7 +20,7 @@ def written(folder: Path, text: str) -> Path:
 
 def refusal(folder: Path, text: str) -> str:
     path = written(folder, text)
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(SettingsError) as caught:
         load(path)
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
@@ -131,14 +131,14 @@ def test_tls_settings_that_cannot_be_had_are_refused(tmp_path: Path, settings: s
 
 
 def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"absent\.yml: cannot be read: No such file"):
+    with pytest.raises(SettingsError, match=r"absent\.yml: cannot be read: No such file"):
         load(tmp_path / "absent.yml")
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "web.yml"
     path.write_bytes(b"basic_auth_users: \xff\xfe")
-    with pytest.raises(ConfigError, match=r"web\.yml: no YAML"):
+    with pytest.raises(SettingsError, match=r"web\.yml: no YAML"):
         load(path)
 
 
