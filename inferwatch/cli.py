@@ -37,6 +37,10 @@ _COMMANDS = {
         "inferwatch.commands.exporter:command",
         "Serve a node's GPUs and inference engines to Prometheus, under one schema.",
     ),
+    "alerts": _Entry(
+        "inferwatch.commands.alerts:command",
+        "Write, check and explain the Prometheus rules.",
+    ),
     "explain": _Entry(
         "inferwatch.commands.explain:command",
         "Explain a cause that a diagnosis can name.",

@@ -1,4 +1,4 @@
-"""The runbooks: one page for each cause that a diagnosis can name, in Markdown, shipped with the package.
+"""The runbooks: one page for each cause that a diagnosis can name and for each alert, in Markdown, in the package.
 
 Every page has the same four headings: Meaning, Impact, Diagnosis, Mitigation. `README.md` in this package
 says how the pages mark versions and engines.
@@ -90,3 +90,14 @@ def title(cause_id: str) -> str:
 def family(cause_id: str) -> str:
     """The family of a cause by its id: oom, throughput, ttft, crash or hang."""
     return FAMILIES[cause_id.partition("_")[0]]
+
+
+@cache
+def alert_page(alert: str) -> str:
+    """The page of an alert as Markdown. Raises KeyError for a name without a page."""
+    from importlib.resources import files
+
+    page_file = files("runbooks").joinpath("alerts", f"{alert}.md")
+    if not alert.isalnum() or not page_file.is_file():
+        raise KeyError(alert)
+    return page_file.read_text(encoding="utf-8")

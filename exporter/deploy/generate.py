@@ -22,7 +22,7 @@ from catalog.engines import ENGINES
 from exporter.deploy.objects import COMMENTS, kubernetes_objects, namespace_object
 from exporter.deploy.release import NAME, NAMESPACE, Release
 from exporter.deploy.values import Values, json_schema
-from exporter.deploy.yaml_text import document
+from catalog.yaml_text import document
 from exporter.direct_scrape import DirectScrape, direct_scrape, pod_monitor
 
 __all__ = ["FOLDER", "generated_files", "main"]

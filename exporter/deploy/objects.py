@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from exporter.deploy.daemonset import daemon_set
 from exporter.deploy.release import NAMESPACE, Release, asks_api_server, metadata, selector
 from exporter.deploy.values import Object, Values
-from exporter.deploy.yaml_text import document
+from catalog.yaml_text import document
 
 __all__ = ["COMMENTS", "kubernetes_objects", "namespace_object"]
 

@@ -1,0 +1,178 @@
+"""Service level indicators.
+
+Events and bad events are counted from the engines over five minutes. Longer windows are means of those, which is the
+same ratio and reads one series a model where a rate over three days would read every bucket of every replica.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from alerts.config import Config
+from alerts.durations import seconds
+from alerts.rule import Group, Record
+from alerts.slo import SLO_SIGNALS, Objective
+from catalog.recorded.levels import MODEL, by, labels
+from catalog.recorded.slo import WINDOWS, error_ratio, events
+
+__all__ = ["group"]
+
+_SHORTEST = WINDOWS[0]
+_FINE_UP_TO = "2h"
+_PROCESS = ("cluster", "namespace", "pod", "container", "rank")
+
+
+def group(config: Config) -> Group:
+    """Return the group of indicators, budgets and burn rates."""
+    every = (*config.slos.objectives, *config.slos.default)
+    rules = [rule for objective in every for rule in _of_objective(objective, every)]
+    rules += [rule for window in WINDOWS[1:] for rule in _of_window(window)]
+    rules += [
+        Record(record=error_ratio(window), expr=f"{events(window, bad=True)} / ({events(window)} > 0)")
+        for window in WINDOWS
+    ]
+    rules += _budget(config)
+    return Group(name="inferwatch-records-slo", interval=config.interval, rules=tuple(rules))
+
+
+def _of_objective(objective: Objective, every: tuple[Objective, ...]) -> Iterator[Record]:
+    """Events, bad events, budget and threshold of one objective, for the models that no narrower one holds for."""
+    slo = {"slo": objective.slo}
+    narrower = [other for other in every if _is_narrower(other, objective)]
+    counted = _Availability(objective) if objective.slo == "availability" else _Latency(objective)
+    mine = f'{events(_SHORTEST)}{{slo="{objective.slo}"{_and(_matchers(objective))}}}'
+    for bad in counted.order:
+        expr = counted.bad() if bad else counted.events()
+        yield Record(record=events(_SHORTEST, bad=bad), labels=slo, expr=_without(expr, narrower, counted.carrier))
+    yield Record(
+        record="model:llm_slo_error_budget:ratio",
+        labels=slo,
+        expr=_without(f"{mine} * 0 + {objective.budget:f}", narrower, counted.carrier),
+    )
+    if objective.seconds is not None:
+        yield Record(
+            record="model:llm_slo_threshold:seconds",
+            labels=slo,
+            expr=_without(f"{mine} * 0 + {objective.seconds:g}", narrower, counted.carrier),
+        )
+
+
+class _Latency:
+    """Requests over a bucket bound. A replica without that bound counts as nothing, rather than as good."""
+
+    order = (False, True)
+
+    def __init__(self, objective: Objective) -> None:
+        limit = objective.seconds
+        assert limit is not None, "checked when the configuration was read"  # noqa: S101
+        self.carrier = f"{SLO_SIGNALS[objective.slo]}_count"
+        self._histogram = f"{SLO_SIGNALS[objective.slo]}_bucket"
+        self._matchers = _matchers(objective)
+        # Prometheus 3 writes whole bounds with ".0", engines as they like.
+        plain = f"{limit:g}".replace(".", "\\\\.")
+        self._bound = f'le=~"{plain}|{plain}\\\\.0"' if "." not in plain else f'le="{limit:g}"'
+
+    def events(self) -> str:
+        matchers = _and(self._matchers)
+        return (
+            f'sum {by(MODEL)} (rate({self._histogram}{{le="+Inf"{matchers}}}[{_SHORTEST}])\n'
+            f"  and ignoring (le) {self._histogram}{{{self._bound}{matchers}}})"
+        )
+
+    def bad(self) -> str:
+        good = f"sum {by(MODEL)} (rate({self._histogram}{{{self._bound}{_and(self._matchers)}}}[{_SHORTEST}]))"
+        return f"clamp_min({self.events()}\n  - {good}, 0)"
+
+
+class _Availability:
+    """Requests that failed: ended in an error, were turned away, or answered with 5xx, whichever shows more.
+
+    A failed request may be counted by the engine, by its HTTP server, or by both, so the two are not added up. Aborted
+    requests are neither good nor bad: their client left.
+    """
+
+    carrier = "llm_requests_total"
+    order = (True, False)
+
+    def __init__(self, objective: Objective) -> None:
+        self._matchers = _matchers(objective)
+
+    def events(self) -> str:
+        served, bad = self._served(), f'{events(_SHORTEST, bad=True)}{{slo="availability"{_and(self._matchers)}}}'
+        failed = f"sum {by(MODEL)} ({bad})"
+        return f"{served}\n  + {failed}\n  or {failed}"
+
+    def bad(self) -> str:
+        engine, server = self._failed_by_engine(), self._failed_by_server()
+        return f"({engine} >= {server})\n  or {server}\n  or {engine}\n  or {self._served()} * 0"
+
+    def _served(self) -> str:
+        matchers = _and(self._matchers)
+        return f'sum {by(MODEL)} (rate(llm_requests_total{{reason=~"stop|length|other"{matchers}}}[{_SHORTEST}]))'
+
+    def _failed_by_engine(self) -> str:
+        matchers = _and(self._matchers)
+        errors = f'rate(llm_requests_total{{reason="error"{matchers}}}[{_SHORTEST}])'
+        rejected = f"rate(llm_requests_rejected_total{_braces(self._matchers)}[{_SHORTEST}])"
+        return f"sum {by(MODEL)} ({errors} or {rejected})"
+
+    def _failed_by_server(self) -> str:
+        """HTTP series name no model: the process's own name of it is joined to them."""
+        rate = f'rate(llm_http_requests_total{{code_class="5xx"}}[{_SHORTEST}])'
+        named = f'group {by((*_PROCESS, "model"))} (llm_up{{model!=""{_and(self._matchers)}}})'
+        return f"sum {by(MODEL)} ({rate} * on ({labels(_PROCESS)}) group_left (model) {named})"
+
+
+def _of_window(window: str) -> Iterator[Record]:
+    """The mean over a window in which a time without a sample counts as one without events.
+
+    A mean over what samples there are would let a minute of traffic stand for an hour of it.
+    """
+    step = "1m" if seconds(window) <= seconds(_FINE_UP_TO) else _SHORTEST
+    for bad in (False, True):
+        name = events(_SHORTEST, bad=bad)
+        samples = seconds(window) // seconds(step)
+        yield Record(record=events(window, bad=bad), expr=f"sum_over_time({name}[{window}:{step}]) / {samples}")
+
+
+def _budget(config: Config) -> list[Record]:
+    period, budget = config.slos.period, "model:llm_slo_error_budget:ratio"
+    spent = (
+        f"sum_over_time({events('1h', bad=True)}[{period}:1h])\n  / (sum_over_time({events('1h')}[{period}:1h]) > 0)"
+    )
+    return [
+        Record(record="model:llm_slo_burn_rate:ratio_rate1h", expr=f"{error_ratio('1h')} / {budget}"),
+        Record(record="model:llm_slo_error_budget_remaining:ratio", expr=f"1 - ({spent})\n  / {budget}"),
+    ]
+
+
+def _matchers(objective: Objective) -> Mapping[str, str]:
+    found = {"model": objective.model, "namespace": objective.namespace, "engine": objective.engine}
+    return {label: value for label, value in found.items() if value}
+
+
+def _is_narrower(other: Objective, objective: Objective) -> bool:
+    """Whether an objective takes models away from another one of the same SLO."""
+    return other.slo == objective.slo and _matchers(other).items() > _matchers(objective).items()
+
+
+def _without(expr: str, narrower: list[Objective], carrier: str) -> str:
+    if not narrower:
+        return expr
+    taken = "\n    or ".join(f"{carrier}{_braces(_matchers(other))}" for other in narrower)
+    return f"({expr})\n  unless on ({labels(MODEL)}) ({taken})"
+
+
+def _braces(matchers: Mapping[str, str]) -> str:
+    return f"{{{_and(matchers).removeprefix(', ')}}}" if matchers else ""
+
+
+def _and(matchers: Mapping[str, str]) -> str:
+    return "".join(f", {label}={_quoted(value)}" for label, value in matchers.items())
+
+
+def _quoted(value: str) -> str:
+    """A string as PromQL writes it: names come from a user's file."""
+    import json
+
+    return json.dumps(value, ensure_ascii=False)

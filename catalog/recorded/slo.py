@@ -1,0 +1,47 @@
+"""Service level indicators: events, bad events, budgets and how fast these burn.
+
+Label `slo` is availability, time_to_first_token or time_per_output_token.
+"""
+
+from __future__ import annotations
+
+from catalog.recorded.levels import MODEL, RecordedSeries
+
+__all__ = ["SERIES", "WINDOWS", "error_ratio", "events"]
+
+WINDOWS: tuple[str, ...] = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
+"""Windows over which events are recorded whatever the burn-rate windows are: boards show them."""
+
+_SLO = (*MODEL, "slo")
+
+
+def events(window: str, *, bad: bool = False) -> str:
+    """Return the name of the rate of events, or of bad events, over a window."""
+    return f"model:llm_slo_{'bad_events' if bad else 'events'}:rate{window}"
+
+
+def error_ratio(window: str) -> str:
+    """Return the name of the share of bad events over a window."""
+    return f"model:llm_slo_error:ratio_rate{window}"
+
+
+def _over(window: str) -> tuple[RecordedSeries, ...]:
+    return (
+        RecordedSeries(events(window), _SLO, "events/s", f"Events that count for the SLO, over {window}."),
+        RecordedSeries(events(window, bad=True), _SLO, "events/s", f"Events that broke the SLO, over {window}."),
+        RecordedSeries(error_ratio(window), _SLO, "ratio", f"Share of events that broke the SLO, over {window}."),
+    )
+
+
+SERIES: tuple[RecordedSeries, ...] = (
+    *(series for window in WINDOWS for series in _over(window)),
+    RecordedSeries("model:llm_slo_error_budget:ratio", _SLO, "ratio", "Share of events that may be bad: 1 - target."),
+    RecordedSeries("model:llm_slo_threshold:seconds", _SLO, "seconds", "Latency above which an event is bad."),
+    RecordedSeries("model:llm_slo_burn_rate:ratio_rate1h", _SLO, "ratio", "Budget burnt in the last hour, 1 is even."),
+    RecordedSeries(
+        "model:llm_slo_error_budget_remaining:ratio",
+        _SLO,
+        "ratio",
+        "Budget of the period left: 1 whole, below 0 overdrawn.",
+    ),
+)
