@@ -1,0 +1,44 @@
+"""What a block says in words: for those who hear the page, and for the search in it."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+from charts.blocks import Heatmap, Series, TimeSeries, Values
+from charts.units import text
+
+__all__ = ["clock", "last", "summary"]
+
+_MOST_SERIES = 8
+
+
+def clock(unix_seconds: float) -> str:
+    """Return a time of day in UTC, with its date."""
+    return datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def last(values: Values) -> float | None:
+    """Return the last value that there is."""
+    return next((value for value in reversed(values) if value is not None and math.isfinite(value)), None)
+
+
+def summary(block: TimeSeries | Heatmap, title: str) -> str:
+    """Return what a plot shows in one paragraph: kind, time, and the extremes of each series."""
+    span = f" from {clock(block.times[0])} to {clock(block.times[-1])}" if block.times else ""
+    if isinstance(block, Heatmap):
+        total = sum(value for row in block.counts for value in row if value is not None and math.isfinite(value))
+        return f"Heatmap: {title}{span}, {len(block.bounds)} buckets, {text(total, block.count_unit)} in all."
+    told = "; ".join(_told(series, series.unit or block.unit) for series in block.series[:_MOST_SERIES])
+    more = len(block.series) - _MOST_SERIES
+    return f"Line chart: {title}{span}. {told}{f'; and {more} more' if more > 0 else ''}."
+
+
+def _told(series: Series, unit: str) -> str:
+    there = [value for value in series.values if value is not None and math.isfinite(value)]
+    if not there:
+        return f"{series.name}: no values"
+    return (
+        f"{series.name}: last {text(there[-1], unit)}, lowest {text(min(there), unit)}, "
+        f"highest {text(max(there), unit)}"
+    )
