@@ -1,0 +1,1 @@
+"""Grafana boards over the canonical schema: PromQL, panels, one module a board -> JSON, ConfigMaps, resources."""
