@@ -2,7 +2,7 @@
 (async () => {
   "use strict";
   const root = document.documentElement;
-  const plots = [...document.querySelectorAll(".plot")];
+  const plots = [...document.querySelectorAll(".chart")];
 
   async function loadLibrary() {
     const packed = document.getElementById("library").textContent;

@@ -82,7 +82,7 @@ def _commonmark() -> MarkdownIt:
 def _plot(block: TimeSeries | Heatmap, title: str, key: str) -> str:
     described = escape(summary(block, title))
     drawing = (
-        f'<div class="plot" id="plot-{key}" role="img" aria-label="{described}" data-figure="figure-{key}"></div>'
+        f'<div class="chart" id="plot-{key}" role="img" aria-label="{described}" data-figure="figure-{key}"></div>'
         f'<script type="application/json" id="figure-{key}">{json_for_html(figure(block))}</script>'
     )
     return drawing + (_legend(block, key) if isinstance(block, TimeSeries) else "")
@@ -96,7 +96,7 @@ def _legend(block: TimeSeries, key: str) -> str:
         f'<span class="last">{escape(text(last(series.values), series.unit or block.unit))}</span></li>'
         for number, (series, colour) in enumerate(zip(block.series, colours, strict=True))
     )
-    return f'<ul class="legend" aria-label="Series, with their last values">{entries}</ul>'
+    return f'<ul class="series" aria-label="Series, with their last values">{entries}</ul>'
 
 
 def _stat(value: Value, count: int) -> str:

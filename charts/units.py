@@ -40,6 +40,7 @@ _UNITS: Mapping[str, tuple[Scale, ...]] = MappingProxyType(
     {
         "": _ladder((1, "")),
         "none": _ladder((1, "")),
+        "string": _ladder((1, "")),
         "short": _ladder((1, ""), (1e3, " k"), (1e6, " M"), (1e9, " G"), (1e12, " T")),
         "percent": _ladder((1, " %")),
         "percentunit": _ladder((0.01, " %")),

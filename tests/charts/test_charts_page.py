@@ -200,7 +200,7 @@ def test_a_colour_is_nothing_but_a_colour(colour: str) -> None:
 
 
 def test_every_plot_has_its_meaning_in_words(hostile: _Read) -> None:
-    labels = [attributes.get("aria-label") for _, attributes in hostile.elements if attributes.get("class") == "plot"]
+    labels = [attributes.get("aria-label") for _, attributes in hostile.elements if attributes.get("class") == "chart"]
     assert len(labels) == 2
     assert all(label and "1970-01-01 00:01:40 UTC" in label for label in labels)
 
