@@ -17,6 +17,7 @@
   async function draw(plot) {
     const figure = JSON.parse(document.getElementById(plot.dataset.figure).textContent);
     const traces = figure.traces.map((trace) => ({ x: figure.times, ...trace }));
+    figure.layout.xaxis.nticks = Math.max(2, Math.floor(plot.clientWidth / 95));
     await Plotly.newPlot(plot, traces, figure.layout, { displayModeBar: false, responsive: true });
     // With a view box, a plot shrinks with its paper when it is printed.
     for (const drawing of plot.querySelectorAll("svg.main-svg")) {

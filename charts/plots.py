@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from charts.blocks import Heatmap, Moment, Series, Threshold, TimeSeries, Values
@@ -15,7 +16,26 @@ __all__ = ["figure", "plot_text"]
 _CLEAR = "rgba(0,0,0,0)"
 _TIME_FORMAT = "%Y-%m-%d %H:%M:%S UTC"
 _NUMBER = ",.4~r"
-_HEAT = "Cividis"
+# A tick's time says as much as its distance to the next one needs.
+_TICK_FORMATS = (
+    {"dtickrange": [None, 60_000], "value": "%H:%M:%S"},
+    {"dtickrange": [60_000, 86_400_000], "value": "%H:%M"},
+    {"dtickrange": [86_400_000, None], "value": "%b %d"},
+)
+# Cividis, its steps set so that few are told from fewer: half of the colours go to the lower quarter.
+_HEAT_COLOURS = (
+    "#00224e",
+    "#123570",
+    "#3b496c",
+    "#575d6d",
+    "#707173",
+    "#8a8678",
+    "#a59c74",
+    "#c3b369",
+    "#e1cc55",
+    "#fee838",
+)
+_HEAT = tuple(((number / (len(_HEAT_COLOURS) - 1)) ** 2, colour) for number, colour in enumerate(_HEAT_COLOURS))
 
 Figure = dict[str, Any]
 
@@ -27,7 +47,7 @@ def plot_text(words: str) -> str:
 
 def figure(block: TimeSeries | Heatmap) -> Figure:
     """Return `times` in milliseconds, plotly's `traces` (which take them as their x) and `layout`."""
-    drawn = _time_series(block) if isinstance(block, TimeSeries) else _heatmap(block)
+    drawn = _time_series(block) if isinstance(block, TimeSeries) else _heatmap(_without_empty_ends(block))
     return {"times": [round(time * 1000) for time in block.times], **drawn}
 
 
@@ -133,7 +153,11 @@ def _value_axis(block: TimeSeries, scale: Scale, unit: str, secondary: int) -> F
         axis["rangemode"] = "tozero" if block.stacked else "nonnegative"
     bounds = {"minallowed": block.minimum, "maxallowed": block.maximum}
     given = {name: bound / scale.divisor for name, bound in bounds.items() if bound is not None}
-    return axis if secondary or not given else {**axis, "autorange": True, "autorangeoptions": given}
+    if secondary or not given:
+        return axis
+    if len(given) == len(bounds):
+        return {**axis, "range": list(given.values())}
+    return {**axis, "autorange": True, "autorangeoptions": given}
 
 
 def _layout(times: tuple[float, ...], shapes: list[Figure]) -> Figure:
@@ -151,8 +175,9 @@ def _layout(times: tuple[float, ...], shapes: list[Figure]) -> Figure:
             "type": "date",
             "range": [round(times[0] * 1000), round(times[-1] * 1000)] if times else None,
             "hoverformat": _TIME_FORMAT,
+            "tickformatstops": _TICK_FORMATS,
+            "tickangle": 0,
             "automargin": True,
-            "nticks": 6,
             "zeroline": False,
         },
     }
@@ -188,6 +213,15 @@ def _marks(moments: Iterable[Moment]) -> list[Figure]:
         }
         for moment in moments
     ]
+
+
+def _without_empty_ends(block: Heatmap) -> Heatmap:
+    """Leave out the buckets below and above all that were ever hit, but for one on either side."""
+    hit = [number for number, row in enumerate(block.counts) if any(_numbers(row))]
+    if not hit:
+        return block
+    kept = slice(max(0, hit[0] - 1), hit[-1] + 2)
+    return replace(block, bounds=block.bounds[kept], counts=block.counts[kept])
 
 
 def _heatmap(block: Heatmap) -> Figure:

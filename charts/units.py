@@ -74,17 +74,26 @@ _TRUE_OR_FALSE: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 def scale_for(unit: str, magnitude: float) -> Scale:
     """Return the scale in which a unit writes values up to this magnitude: seconds up to 0.2 as milliseconds."""
-    kind, _, rest = unit.partition(":")
-    if kind in ("suffix", "prefix") and rest:
-        return Scale(suffix=f" {rest}") if kind == "suffix" else Scale(prefix=rest)
-    ladder = _UNITS.get(unit)
-    if ladder is None:
-        return Scale(suffix=f" {unit}")
+    ladder = _UNITS.get(unit) or _custom(unit)
     size = abs(magnitude)
     if size == 0 or not math.isfinite(size):
         return min(ladder, key=lambda scale: abs(math.log(scale.divisor)))
     # A hair above the bound counts as the bound: 0.001 s has more digits in binary than anyone meant.
     return ladder[max(0, bisect_right([scale.divisor for scale in ladder], size * (1 + 1e-9)) - 1)]
+
+
+def _custom(unit: str) -> tuple[Scale, ...]:
+    """A unit of the caller's own: `suffix:tok`, `prefix:#`, `currency:CHF`, or `count:tok` with k, M and G."""
+    kind, _, name = unit.partition(":")
+    match kind:
+        case "suffix" if name:
+            return (Scale(suffix=f" {name}"),)
+        case "prefix" | "currency" if name:
+            return (Scale(prefix=name),)
+        case "count" | "si" if name:
+            return _decimal(f" {name}")
+        case _:
+            return (Scale(suffix=f" {unit}"),)
 
 
 def text(value: float | None, unit: str = "", decimals: int | None = None) -> str:

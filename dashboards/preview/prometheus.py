@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -110,7 +111,10 @@ def connect(
         url.rstrip("/"),
         headers={**({"Authorization": f"Bearer {token}"} if token else {}), **(headers or {})},
         session=session,
-        retry=Retry(total=1, connect=0, backoff_factor=0.2, status_forcelist=(429, 502, 504), raise_on_status=False),
+        # `read=False`: a query that took too long once would do so again.
+        retry=Retry(
+            1, connect=0, read=False, backoff_factor=0.2, status_forcelist=(429, 502, 504), raise_on_status=False
+        ),
         timeout=timeout_seconds,
     )
     source = Source(client, shown)
@@ -170,8 +174,8 @@ def _timed(row: Mapping[str, Any], period: Period) -> TimedSeries:
 
 def _cause(error: BaseException) -> str:
     """The last of what urllib3 wrapped: "Connection refused"."""
-    text = _line(str(error))
-    return text.rpartition(": ")[2].strip("')(\" ") or type(error).__name__
+    last = _line(str(error)).rpartition(": ")[2].strip("')(\" ")
+    return re.sub(r"^\[Errno -?[0-9]+\] ", "", last) or type(error).__name__
 
 
 def _line(text: str) -> str:

@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 __all__ = ["moment_of", "seconds_of"]
 
-_LENGTH = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+")
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
+_LENGTH = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|[smhdw]))+")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|[smhdw])")
 _UNITS: Mapping[str, float] = MappingProxyType({"ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800})
 _LONGEST_SECONDS = 366 * 86400
 _LATEST_SECONDS = 4e9
@@ -33,7 +33,7 @@ def moment_of(written: str, now: float) -> float:
     if written.startswith("now-"):
         return now - seconds_of(written.removeprefix("now-"))
     try:
-        seconds = float(written) if re.fullmatch(r"\d+(\.\d+)?", written) else _iso(written)
+        seconds = float(written) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", written) else _iso(written)
     except ValueError:
         hint = "write it like now-2h, 2026-01-31T14:00:00Z or unix seconds"
         raise ValueError(f"{written!r} is no moment; {hint}") from None

@@ -131,7 +131,9 @@ def _board(name: str) -> BoardJson:
     path = Path(name)
     try:
         if name in BOARDS:
-            return read_board(_generated(name))
+            from dashboards.generate import board_by_name
+
+            return read_board(board_by_name(name))
         if path.suffix == ".json" or path.is_file():
             return read_board(json.loads(path.read_bytes()))
     except OSError as error:
@@ -145,14 +147,6 @@ def _board(name: str) -> BoardJson:
     close = get_close_matches(name, BOARDS, n=2)
     hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(BOARDS)}"
     raise click.UsageError(f"{name!r} is no board; {hint}")
-
-
-def _generated(name: str) -> object:
-    from importlib import import_module
-
-    from dashboards.finalise import board_json
-
-    return board_json(import_module(f"dashboards.boards.{name}").board())
 
 
 def _values_by_name(variables: Iterable[str]) -> dict[str, tuple[str, ...]]:

@@ -33,9 +33,19 @@ def test_bounds_and_thresholds_are_in_the_axis_scale() -> None:
         TIMES, (Series("p95", (0.1,) * 4),), "s", (Threshold(0.5, "#D55E00", "SLO"),), minimum=0.0, maximum=0.8
     )
     layout = figure(block)["layout"]
-    assert layout["yaxis"]["autorangeoptions"] == {"minallowed": 0.0, "maxallowed": 800.0}
+    assert layout["yaxis"]["range"] == [0.0, 800.0]
     (line,) = layout["shapes"]
     assert (line["y0"], line["y1"], line["line"]["color"]) == (500.0, 500.0, "#D55E00")
+
+
+@pytest.mark.parametrize(
+    ("minimum", "maximum", "given"), [(0.0, None, {"minallowed": 0.0}), (None, 1.0, {"maxallowed": 1000.0})]
+)
+def test_one_bound_leaves_the_other_to_the_values(
+    minimum: float | None, maximum: float | None, given: dict[str, float]
+) -> None:
+    block = TimeSeries(TIMES, (Series("a", (0.1,) * 4),), "s", minimum=minimum, maximum=maximum)
+    assert figure(block)["layout"]["yaxis"]["autorangeoptions"] == given
 
 
 def test_what_no_axis_can_show_is_a_gap() -> None:
@@ -92,6 +102,15 @@ def test_a_heatmap_names_its_buckets_and_leaves_empty_ones_blank() -> None:
     (trace,) = figure(block)["traces"]
     assert trace["y"] == ["≤ 250 ms", "≤ 1 s", "&gt; 1 s"]
     assert trace["z"] == [[1.0, None, None, 4.0], [None] * 4, [2.0] * 4]
+
+
+def test_a_heatmap_leaves_out_buckets_far_from_any_that_was_hit() -> None:
+    none, some = (0.0,) * 4, (1.0,) * 4
+    block = Heatmap(TIMES, (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, inf), (none, none, none, some, none, none, none))
+    (trace,) = figure(block)["traces"]
+    assert trace["y"] == ["≤ 3", "≤ 4", "≤ 5"]
+    empty = Heatmap(TIMES, (1.0, 2.0), (none, none))
+    assert figure(empty)["traces"][0]["y"] == ["≤ 1", "≤ 2"]
 
 
 def test_names_are_no_markup_for_plotly() -> None:

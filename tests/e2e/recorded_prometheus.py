@@ -76,7 +76,7 @@ def canonical(recording: Recording, pod: str, end: int) -> Iterator[Sample]:
     translator = Translator(catalogue, recording.engine_version)
     taken = scrapes(recording)
     later = end - taken[-1].time_seconds
-    process = {"engine": recording.engine, "model": recording.model, **place}
+    process = {"engine": recording.engine, "model": recording.model, "rank": "0", **place}
     for scrape in taken:
         time = scrape.time_seconds + later
         yield Sample("llm_up", process, float(scrape.up), time)
