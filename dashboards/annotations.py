@@ -10,7 +10,7 @@ from typing import Any
 from catalog.boards import GPU, Board
 from catalog.recorded.levels import by
 from dashboards.colours import BAD, MEANINGS, WARN
-from dashboards.metrics import FIRING_ALERTS
+from dashboards.metrics import FIRING_ALERTS, OUR_ALERTS
 from dashboards.promql import Selector
 from dashboards.variables import PROMETHEUS
 
@@ -19,7 +19,6 @@ __all__ = ["board_annotations"]
 _STEP = "60s"
 _RECENT = "5m"
 _CONTAINER = ("cluster", "namespace", "pod", "container")
-_ALERTS = 'alertstate="firing", alertname=~"(LLM|GPU|InferWatch).*"'
 
 
 def board_annotations(board: Board, names: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -65,7 +64,7 @@ def _oom_killed(select: Selector) -> dict[str, Any]:
 
 def _firing(select: Selector) -> dict[str, Any]:
     level = ("alertname", "severity", "cluster", "namespace", "model", "pod", "UUID")
-    firing = f"group {by(level)} ({select(FIRING_ALERTS, _ALERTS)})"
+    firing = f"group {by(level)} ({select(FIRING_ALERTS, OUR_ALERTS)})"
     return _annotation("Firing alerts", firing, BAD, "{{alertname}}", "{{severity}} {{model}} {{pod}} {{UUID}}")
 
 

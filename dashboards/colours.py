@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["BAD", "GOOD", "HEATMAP_SCHEME", "MEANINGS", "NEUTRAL", "WARN", "colours"]
+__all__ = ["BAD", "FREE", "GOOD", "HEATMAP_SCHEME", "MEANINGS", "NEUTRAL", "WARN", "colours"]
 
 _ORANGE, _SKY, _GREEN, _BLUE = "#E69F00", "#56B4E9", "#009E73", "#0072B2"
 _VERMILLION, _PURPLE, _GREY = "#D55E00", "#CC79A7", "#999999"
 
-GOOD, WARN, BAD, NEUTRAL = _GREEN, _ORANGE, _VERMILLION, _BLUE
+GOOD, WARN, BAD, NEUTRAL, FREE = _GREEN, _ORANGE, _VERMILLION, _BLUE, _GREY
 
 HEATMAP_SCHEME = "Cividis"
 """A scale of one growing brightness, made for colour-blind readers."""

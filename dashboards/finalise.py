@@ -27,6 +27,7 @@ _OLD_BOARD_KEYS = frozenset({"__inputs", "gnetId", "hideControls", "id", "rows",
 _OLD_PANEL_KEYS = frozenset(
     {"cacheTimeout", "editable", "error", "height", "hideTimeOverride", "links", "maxDataPoints", "minSpan", "span"}
 )
+_UNSET: tuple[Any, ...] = (None, False, [])
 _ROW_KEYS = frozenset({"collapsed", "gridPos", "id", "panels", "title", "type"})
 _REFRESH_INTERVALS = ["30s", "1m", "5m", "15m", "1h"]
 
@@ -73,9 +74,7 @@ def _panel(panel: dict[str, Any]) -> dict[str, Any]:
         row = {key: value for key, value in panel.items() if key in _ROW_KEYS}
         return {**row, "panels": [_panel(inner) for inner in panel["panels"]]}
     kept = {key: value for key, value in panel.items() if key not in _OLD_PANEL_KEYS}
-    if not kept["transformations"]:
-        del kept["transformations"]
-    return kept
+    return {key: value for key, value in kept.items() if value not in _UNSET}
 
 
 def _stripped(value: Any) -> Any:

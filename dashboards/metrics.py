@@ -12,10 +12,13 @@ from catalog.kubernetes import KUBERNETES
 from catalog.recorded import RECORDED
 from catalog.signals import SIGNALS
 
-__all__ = ["FIRING_ALERTS", "metrics_in", "series_kinds"]
+__all__ = ["FIRING_ALERTS", "OUR_ALERTS", "metrics_in", "series_kinds"]
 
 FIRING_ALERTS = "ALERTS"
 """Prometheus's own series of pending and firing alerts; it is always 1."""
+
+OUR_ALERTS = 'alertstate="firing", alertname=~"(LLM|GPU|InferWatch).*"'
+"""Matchers of those that are firing and that this project's rules raise."""
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 

@@ -19,17 +19,16 @@ class Query(core.Target):
     exemplar: bool = False
 
     def to_json_data(self) -> dict[str, Any]:
-        """Return its JSON, without the keys that other data sources have."""
+        """Return its JSON, without the keys that other data sources have, and of what is yes or no only the yes."""
         return {
             "datasource": dict(PROMETHEUS),
             "editorMode": "code",
-            "exemplar": self.exemplar,
             "expr": self.expr,
             "format": self.format,
-            "instant": self.instant,
             "legendFormat": self.legendFormat,
-            "range": not self.instant,
             "refId": self.refId,
+            "instant" if self.instant else "range": True,
+            **({"exemplar": True} if self.exemplar else {}),
         }
 
 

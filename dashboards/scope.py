@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from catalog.recorded import RECORDED
-from catalog.recorded.levels import MODEL, REPLICA, labels
+from catalog.recorded.levels import MODEL, POD, REPLICA, labels
 from dashboards.promql import PROCESS, Selector
 
 __all__ = ["FLEET", "MODELS", "REPLICAS", "Scope"]
-
-_WITHOUT_MODEL = ("model",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +29,25 @@ class Scope:
         has = set(RECORDED[recorded].labels) - {"reason"}
         return self.select(recorded) if has == set(self.level) else otherwise
 
-    def process(self, name: str, *matchers: str) -> str:
-        """Return the selector of a series that names no model."""
-        return self.select(name, *matchers, without=_WITHOUT_MODEL)
+    def process(self, name: str, *fixed: str) -> str:
+        """Return the selector of an engine's series that names no model."""
+        return self.select(name, *fixed, without=("model",))
+
+    def pod(self, name: str, *fixed: str) -> str:
+        """Return the selector of a series of Kubernetes, which knows neither engines nor models."""
+        return self.select(name, *fixed, without=("engine", "model"))
 
     def serving(self, expr: str) -> str:
         """Return those series of processes that serve the chosen models."""
         return f"({expr}) and on ({labels(PROCESS)}) {self.select('llm_up')}"
+
+    def of_pods(self, expr: str) -> str:
+        """Return those series of pods that serve the chosen models."""
+        return f"({expr}) and on ({labels(POD)}) {self.select('llm_up')}"
+
+    def limit(self, resource: str) -> str:
+        """Return the limits of the chosen pods' containers: cpu in cores, memory in bytes."""
+        return self.of_pods(self.pod("kube_pod_container_resource_limits", f'resource="{resource}"'))
 
 
 _ENGINES = ("cluster", "namespace", "engine", "model")

@@ -41,6 +41,10 @@ _COMMANDS = {
         "inferwatch.commands.alerts:command",
         "Write, check and explain the Prometheus rules.",
     ),
+    "dashboards": _Entry(
+        "inferwatch.commands.dashboards:command",
+        "Write, check, list, import and preview the Grafana boards.",
+    ),
     "explain": _Entry(
         "inferwatch.commands.explain:command",
         "Explain a cause that a diagnosis can name.",

@@ -36,8 +36,8 @@ _NO_STEPS = (Step(None, GOOD),)
 class BoardPanel(core.Panel):
     """A panel. `what` it shows, what `good` looks like and what to do (`act`) become its description.
 
-    `columns` and `lines` are its size in the grid. `colours` goes by the first word of a legend. `links` lead from a
-    value to another board.
+    `columns` and `lines` are its size in the grid. `colours` goes by the first word of a legend. `leads` go from a
+    value to another board. `units` of single series go by the first word of their legend too.
     """
 
     kind: ClassVar[str] = ""
@@ -56,6 +56,7 @@ class BoardPanel(core.Panel):
     leads: tuple[DataLink, ...] = ()
     words: Mapping[str, tuple[str, str]] = MappingProxyType({})
     no_value: str = ""
+    units: Mapping[str, str] = MappingProxyType({})
 
     def to_json_data(self) -> dict[str, Any]:
         """Return its JSON; grafanalib's keys of older Grafanas fall away when the board is finished."""
@@ -63,11 +64,11 @@ class BoardPanel(core.Panel):
         for number, query in enumerate(self.targets):
             query.refId = chr(ord("A") + number)
         data: dict[str, Any] = self.panel_json({"type": self.kind, "options": self.options()})  # type: ignore[no-untyped-call]
-        data["description"] = self.text()
+        data["description"] = self.advice()
         data["fieldConfig"] = {"defaults": self.field(), "overrides": list(self.overrides())}
         return data
 
-    def text(self) -> str:
+    def advice(self) -> str:
         """Return the description; it ends with the series that the panel reads."""
         named = dict.fromkeys(name for query in self.targets for name in metrics_in(query.expr))
         parts = [self.what, f"**Good:** {self.good}", f"**If not:** {self.act}"]
@@ -79,10 +80,10 @@ class BoardPanel(core.Panel):
         """Return how values are written and coloured."""
         return {
             "color": self.colour_mode(),
-            "custom": self.custom(),
+            "custom": self.custom() or None,
             "decimals": self.decimals,
-            "links": [link.to_json_data() for link in self.leads],
-            "mappings": self._mappings(),
+            "links": [link.to_json_data() for link in self.leads] or None,
+            "mappings": self._mappings() or None,
             "max": self.maximum,
             "min": self.minimum,
             "noValue": self.no_value or None,
@@ -101,6 +102,8 @@ class BoardPanel(core.Panel):
         """Yield what differs for some series."""
         for meaning, colour in self.colours.items():
             yield by_regexp(f"/^{re.escape(meaning)}\\b/", color={"fixedColor": colour, "mode": "fixed"})
+        for meaning, unit in self.units.items():
+            yield by_regexp(f"/^{re.escape(meaning)}\\b/", unit=unit)
 
     def custom(self) -> dict[str, Any]:
         """Return what only this kind of panel has in its fields."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import attr
 
@@ -13,12 +13,12 @@ __all__ = ["Stat"]
 
 @attr.s(auto_attribs=True, kw_only=True)
 class Stat(BoardPanel):
-    """The last value, with its course behind it. `plain` leaves the course out; `names` shows the series' names."""
+    """The last value, with its course behind it. `plain` leaves the course out; `text` says what is written."""
 
     kind: ClassVar[str] = "stat"
 
     plain: bool = False
-    names: bool = False
+    text: Literal["auto", "name", "value_and_name"] = "auto"
     columns: int = 4
     lines: int = 4
 
@@ -32,6 +32,6 @@ class Stat(BoardPanel):
             "percentChangeColorMode": "standard",
             "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
             "showPercentChange": False,
-            "textMode": "value_and_name" if self.names else "auto",
+            "textMode": self.text,
             "wideLayout": True,
         }

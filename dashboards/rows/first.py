@@ -102,7 +102,7 @@ def _cost(scope: Scope) -> TimeSeries:
     expr = scope.select("model:llm_cost_dollars_per_million_tokens")
     if not scope.is_model:
         tokens = f"sum {by(POD)} ({scope.select('replica:llm_generation_tokens:rate5m')}) * 3600 / 1e6"
-        price = f"sum {by(POD)} ({scope.select('pod:inferwatch_cost:dollars_per_hour', without=('engine', 'model'))})"
+        price = f"sum {by(POD)} ({scope.pod('pod:inferwatch_cost:dollars_per_hour')})"
         expr, legend = ratio(price, tokens), "{{cluster}} {{pod}}"
     return TimeSeries(
         title="Cost per million tokens",

@@ -1,0 +1,1 @@
+"""The rows of the GPU board, one module a subject."""
