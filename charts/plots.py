@@ -163,7 +163,7 @@ def _value_axis(block: TimeSeries, scale: Scale, unit: str, secondary: int) -> F
 def _layout(times: tuple[float, ...], shapes: list[Figure]) -> Figure:
     return {
         "autosize": True,
-        "margin": {"l": 8, "r": 8, "t": 6, "b": 8, "pad": 2},
+        "margin": {"l": 8, "r": 8, "t": 10, "b": 8, "pad": 2},
         "paper_bgcolor": _CLEAR,
         "plot_bgcolor": _CLEAR,
         "showlegend": False,

@@ -12,11 +12,11 @@ from dashboards.preview.board_json import Field, PanelJson, Target, field_of
 from dashboards.preview.prometheus import Source
 from dashboards.preview.variables import Period, Scope
 
-__all__ = ["Asker", "Result", "reduced"]
+__all__ = ["Asker", "Result", "queries", "reduced"]
 
 _METRIC = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{|\[)")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
-_LOOKBACK_SECONDS = 300
+_MOST_NAMES = 3
 
 Values = tuple[float | None, ...]
 
@@ -51,7 +51,8 @@ class Asker:
         missing = [name for name in wanted if name not in there]
         if not missing:
             return "No data: the series are there, but none is left for these variables and this time."
-        found = f"No data: in this time, Prometheus has no {' and no '.join(missing)}."
+        more = f" and {len(missing) - _MOST_NAMES} more" if len(missing) > _MOST_NAMES else ""
+        found = f"No data: in this time, Prometheus has no {', no '.join(missing[:_MOST_NAMES])}{more}."
         is_recorded = any(":" in name for name in missing)
         return f"{found} Names with colons are recorded by rules: are they loaded?" if is_recorded else found
 

@@ -8,7 +8,7 @@ from typing import Any
 from charts.blocks import Column, Table
 from dashboards.preview.appearance import mapped, state_colour
 from dashboards.preview.board_json import PanelJson, field_of
-from dashboards.preview.results import Result, reduced
+from dashboards.preview.results import Result, queries, reduced
 
 __all__ = ["table", "unknown_transformations"]
 
@@ -27,8 +27,8 @@ def unknown_transformations(panel: PanelJson) -> list[str]:
 
 def table(panel: PanelJson, results: Sequence[Result]) -> Table:
     """Return a table panel's table. Raises BoardError for a field that cannot be read."""
-    refs = list(dict.fromkeys(result.ref_id for result in results))
-    records = _records(results, {ref: "Value" if len(refs) == 1 else f"Value #{ref}" for ref in refs}, panel)
+    asked = dict.fromkeys([*(target.ref_id for target in queries(panel)), *(result.ref_id for result in results)])
+    records = _records(results, {ref: "Value" if len(asked) == 1 else f"Value #{ref}" for ref in asked}, panel)
     names = list(dict.fromkeys(name for record in records for name in record))
     renames: dict[str, str] = {}
     for transformation in panel.transformations:

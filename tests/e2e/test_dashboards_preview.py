@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from dashboards.boards import BOARDS
 from inferwatch.commands.dashboards_preview import command
 from recordings.reader import load
 from tests.charts.blocks import HOSTILE
@@ -25,6 +26,7 @@ return [...document.querySelectorAll(".panel")].map((panel) => ({
   kind: [...panel.classList].find((name) => name.startsWith("of-"))?.slice(3),
   drawn: panel.querySelector(".chart")?.dataset.drawn ?? "",
   marks: panel.querySelectorAll(".scatterlayer .trace path.js-line, .heatmaplayer image, .barlayer path").length,
+  failed: panel.querySelector(".notice.problem") !== null,
   text: panel.querySelector(".body").innerText,
   overflows: panel.scrollWidth > panel.clientWidth + 1,
 }))
@@ -49,7 +51,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield running
 
 
-def draw(recorded: Recorded, page: Path, board: Path, *more: str) -> str:
+def draw(recorded: Recorded, page: Path, board: Path | str, *more: str) -> str:
     options = ["--prometheus", recorded.url, "--at", str(recorded.end), "--range", "150s", "-o", str(page), *more]
     done = CliRunner().invoke(command, [str(board), *options, "--scrape-interval", "2"], catch_exceptions=False)
     assert done.exit_code == 0, done.output
@@ -61,6 +63,21 @@ def page(recorded: Recorded, tmp_path_factory: pytest.TempPathFactory) -> Path:
     written = tmp_path_factory.mktemp("page") / "small.html"
     draw(recorded, written, SMALL)
     return written
+
+
+@pytest.mark.parametrize("name", sorted(BOARDS))
+def test_every_board_of_ours_draws(chromium: Browser, recorded: Recorded, tmp_path: Path, name: str) -> None:
+    written = tmp_path / "board.html"
+    draw(recorded, written, name)
+    chromium.errors(), chromium.requested()
+    chromium.open(written)
+    panels = chromium.run(DRAWN)
+    assert len(panels) > 3
+    assert [panel["title"] for panel in panels if panel["drawn"] == "false" or panel["failed"]] == []
+    assert [panel["title"] for panel in panels if panel["drawn"] and not panel["marks"]] == []
+    assert [panel["title"] for panel in panels if not panel["text"].strip() and not panel["drawn"]] == []
+    assert chromium.errors() == []
+    assert [url for url in chromium.requested() if not url.startswith("data:")] == [written.as_uri()]
 
 
 @pytest.fixture

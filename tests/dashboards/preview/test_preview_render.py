@@ -57,7 +57,7 @@ def test_why_there_is_no_data_is_said() -> None:
         said = words(preview([small()], connect(stub.url), PERIOD))
     assert "No data: the series are there, but none is left for these variables and this time." in said
     assert (
-        "No data: in this time, Prometheus has no model:llm_time_to_first_token_seconds:p50_rate5m and no "
+        "No data: in this time, Prometheus has no model:llm_time_to_first_token_seconds:p50_rate5m, no "
         "model:llm_time_to_first_token_seconds:p95_rate5m. Names with colons are recorded by rules: are they loaded?"
     ) in said
     assert "No data: in this time, Prometheus has no llm_spec_decode_draft_tokens_total." in said
