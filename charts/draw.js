@@ -30,7 +30,12 @@
     plot.textContent = `This plot could not be drawn: ${error.message}`;
   }
 
+  const closeOthers = (target) => {
+    for (const about of document.querySelectorAll(".about[open]")) if (!about.contains(target)) about.open = false;
+  };
+  document.addEventListener("keydown", (event) => event.key === "Escape" && closeOthers(null));
   document.addEventListener("click", (event) => {
+    closeOthers(event.target);
     const entry = event.target.closest("button[data-trace]");
     if (!entry || !window.Plotly) return;
     const shown = entry.getAttribute("aria-pressed") !== "true";

@@ -13,6 +13,8 @@ from charts.words import clock
 
 __all__ = ["page"]
 
+_COLUMNS = 24
+
 
 def page(
     title: str,
@@ -104,15 +106,15 @@ def _cell(cell: Cell, key: str, level: int) -> str:
     head = f'<div class="head">{heading}{about}</div>' if heading or about else ""
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in panel.notes)
     label = f' aria-labelledby="title-{key}"' if heading else ""
-    kind = type(panel.block).__name__.lower()
+    kind = f"of-{type(panel.block).__name__.lower()}{' right' if (cell.column or 0) >= _COLUMNS // 2 else ''}"
     return (
-        f'<article class="panel of-{kind}" id="panel-{key}"{label} style="{_place(cell)}">{head}'
+        f'<article class="panel {kind}" id="panel-{key}"{label} style="{_place(cell)}">{head}'
         f'<div class="body">{markup(panel.block, panel.title, key)}</div>{notes}</article>'
     )
 
 
 def _place(cell: Cell) -> str:
-    width = min(max(cell.width, 1), 24)
+    width = min(max(cell.width, 1), _COLUMNS)
     column = f"{cell.column + 1} / span {width}" if cell.column is not None else f"span {width}"
     height = cell.height or 1
     row = f"{cell.row + 1} / span {height}" if cell.row is not None else f"span {height}"

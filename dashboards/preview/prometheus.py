@@ -50,20 +50,19 @@ class Source:
         """Evaluate over a period. Raises QueryError, PrometheusError."""
         key = (expression, period)
         if key not in self._ranges:
-            found = self._ask(
-                lambda: self._client.custom_query_range(
-                    expression, _moment(period.start), _moment(period.end), f"{period.step}s"
-                )
+            start, end, step = _moment(period.start), _moment(period.end), f"{period.step}s"
+            self._ranges[key] = self._ask(
+                lambda: _over_time(self._client.custom_query_range(expression, start, end, step), period)
             )
-            self._ranges[key] = [_timed(one, period) for one in _rows(found, "values")]
         return self._ranges[key]
 
     def instant(self, expression: str, time: int) -> list[tuple[Mapping[str, str], float]]:
         """Evaluate at a moment. Raises QueryError, PrometheusError."""
         key = (expression, time)
         if key not in self._instants:
-            found = self._ask(lambda: self._client.custom_query(expression, params={"time": time}))
-            self._instants[key] = _instant(found)
+            self._instants[key] = self._ask(
+                lambda: _at_once(self._client.custom_query(expression, params={"time": time}))
+            )
         return self._instants[key]
 
     def names(self, period: Period) -> frozenset[str]:
@@ -84,7 +83,7 @@ class Source:
             raise PrometheusError(f"{self.url}: no answer in time; {hint}") from error
         except NoConnection as error:
             raise PrometheusError(f"{self.url}: cannot be reached ({_cause(error)}); is Prometheus there?") from error
-        except (RequestException, ValueError, KeyError, TypeError) as error:
+        except (RequestException, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             # requests' own errors, and an answer that is no JSON or JSON of another shape.
             raise PrometheusError(f"{self.url}: no Prometheus answers there ({_line(str(error))})") from error
 
@@ -123,9 +122,9 @@ def connect(
 
 
 def without_credentials(url: str) -> str:
-    """Return an address without the user and password that may stand in it."""
+    """Return an address without what may be secret in it: user, password, query."""
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
 
 
 def _refuse(shown: str) -> Callable[..., None]:
@@ -151,25 +150,24 @@ def _moment(unix_seconds: int) -> datetime:
     return datetime.fromtimestamp(unix_seconds, UTC)
 
 
-def _instant(found: Any) -> list[tuple[Mapping[str, str], float]]:
-    if isinstance(found, list) and len(found) == 2 and isinstance(found[1], str):
+def _at_once(found: Any) -> list[tuple[Mapping[str, str], float]]:
+    """A vector's samples, or a scalar as one without labels."""
+    if len(found) == 2 and isinstance(found[1], str):
         return [({}, float(found[1]))]
-    return [(row["metric"], float(row["value"][1])) for row in _rows(found, "value")]
+    return [(dict(row["metric"]), float(row["value"][1])) for row in found]
 
 
-def _rows(found: Any, key: str) -> list[dict[str, Any]]:
-    if not isinstance(found, list) or not all(isinstance(one, dict) and key in one for one in found):
-        return []
-    return found
-
-
-def _timed(row: Mapping[str, Any], period: Period) -> TimedSeries:
-    values: list[float | None] = [None] * len(period.times)
-    for time, value in row["values"]:
-        place = round((float(time) - period.start) / period.step)
-        if 0 <= place < len(values):
-            values[place] = float(value)
-    return TimedSeries(dict(row["metric"]), tuple(values))
+def _over_time(found: Any, period: Period) -> list[TimedSeries]:
+    """A matrix' series, on the period's grid."""
+    series = []
+    for row in found:
+        values: list[float | None] = [None] * len(period.times)
+        for time, value in row["values"]:
+            place = round((float(time) - period.start) / period.step)
+            if 0 <= place < len(values):
+                values[place] = float(value)
+        series.append(TimedSeries(dict(row["metric"]), tuple(values)))
+    return series
 
 
 def _cause(error: BaseException) -> str:

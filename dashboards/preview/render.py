@@ -9,7 +9,7 @@ from itertools import groupby
 from charts.blocks import Block, Cell, Heatmap, Moment, Notice, Panel, Section, Stat, Table, TimeSeries
 from charts.page import page
 from dashboards.preview.appearance import css_colour, legend
-from dashboards.preview.board_json import Annotation, BoardError, BoardJson, PanelJson, Row, panels_of
+from dashboards.preview.board_json import Annotation, BoardError, BoardJson, PanelJson, Row, field_of, panels_of
 from dashboards.preview.drawing import block, text_block
 from dashboards.preview.prometheus import QueryError, Source
 from dashboards.preview.results import Asker, Result, queries
@@ -93,11 +93,18 @@ def _drawn(panel: PanelJson, asker: Asker, moments: tuple[Moment, ...]) -> tuple
     try:
         results = asker.results(panel)
         if not any(value is not None for result in results for value in result.values):
-            return Notice(asker.why_empty(panel)), []
+            return Notice(_why_empty(panel, asker)), []
         drawn = block(panel, _fewer(panel, results), asker.period, moments)
     except (QueryError, BoardError) as error:
         return Notice(f"This panel's query failed: {error}", "problem"), []
-    return (drawn, _notes(panel, results)) if _has_content(drawn) else (Notice(asker.why_empty(panel)), [])
+    return (drawn, _notes(panel, results)) if _has_content(drawn) else (Notice(_why_empty(panel, asker)), [])
+
+
+def _why_empty(panel: PanelJson, asker: Asker) -> str:
+    """What the panel itself says of nothing, then why it has nothing."""
+    own = field_of(panel, "").no_value
+    reason = asker.why_empty(panel)
+    return f"{own} ({reason[0].lower()}{reason[1:].removesuffix('.')})" if own else reason
 
 
 def _why_unasked(panel: PanelJson) -> str:

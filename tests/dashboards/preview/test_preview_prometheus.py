@@ -87,6 +87,10 @@ def test_what_prometheus_says_of_a_query_is_said_in_one_line() -> None:
         ((200, b"<html>"), "no Prometheus answers there (Expecting value"),
         ((200, b'{"data": 1}'), "no Prometheus answers there"),
         ((200, b"[]"), "no Prometheus answers there"),
+        ((200, b"[" * 100_000), "no Prometheus answers there"),
+        ((200, b'{"data": {"result": [{"metric": [], "value": ["now", "much"]}]}}'), "no Prometheus answers there"),
+        ((200, b'{"data": {"result": [{"metric": 5, "value": [1, "2"]}]}}'), "no Prometheus answers there"),
+        ((200, b'{"data": {"result": {"a": 1}}}'), "no Prometheus answers there"),
     ],
 )
 def test_what_is_no_prometheus_is_named(answer: Answer, complaint: str) -> None:
@@ -120,7 +124,7 @@ def test_an_address_is_one_of_http(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
-        ("http://u:p@host:9090/x?y=1", "http://host:9090/x?y=1"),
+        ("http://u:p@host:9090/x?token=1", "http://host:9090/x"),
         ("https://host", "https://host"),
         ("http://u@h", "http://h"),
     ],

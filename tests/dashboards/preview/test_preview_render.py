@@ -64,6 +64,13 @@ def test_why_there_is_no_data_is_said() -> None:
     assert "Not in the preview: these lines come from Loki." in said
 
 
+def test_what_a_panel_says_of_nothing_goes_before_the_reason() -> None:
+    panel = {"type": "stat", "targets": [{"expr": "x{}"}], "fieldConfig": {"defaults": {"noValue": "none"}}}
+    with stub_prometheus(lambda path, query: ok([]) if query == "x{}" else calm(path, query)) as stub:
+        said = words(preview([read_board({"title": "B", "panels": [panel]})], connect(stub.url), PERIOD))
+    assert said.endswith("none (no data: in this time, Prometheus has no x)")
+
+
 def test_only_so_many_series_are_drawn_and_that_is_said() -> None:
     many = ok([{"metric": {"pod": f"pod-{number}"}, "values": [[1000, "1"]]} for number in range(70)])
     panel = {"type": "timeseries", "title": "T", "targets": [{"expr": "x", "legendFormat": "{{pod}}"}]}
