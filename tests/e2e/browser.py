@@ -74,9 +74,13 @@ class Browser:
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.devtools("Emulation.setEmulatedMedia", {"media": media, "features": features})
 
-    def screenshot(self, file: Path) -> None:
-        """Write a picture of the whole page, to its end."""
-        taken = self.devtools("Page.captureScreenshot", {"format": "png", "captureBeyondViewport": True})
+    def screenshot(self, file: Path, *, top: float = 0.0, height: float | None = None) -> None:
+        """Write a picture of the page from here down, to its end or so far: as png, or smaller as webp."""
+        width, whole = self.run("return [document.body.scrollWidth, document.body.scrollHeight]")
+        is_small = file.suffix == ".webp"
+        part = {"x": 0, "y": top, "width": width, "height": height or whole - top, "scale": 0.7 if is_small else 1}
+        wanted = {"format": file.suffix[1:], "captureBeyondViewport": True, "clip": part}
+        taken = self.devtools("Page.captureScreenshot", {**wanted, "quality": 80} if is_small else wanted)
         file.write_bytes(base64.b64decode(taken["data"]))
 
     def hover(self, x: float, y: float) -> None:

@@ -42,7 +42,7 @@ class Recorded:
 def recorded_prometheus(
     folder: Path, recordings: Mapping[str, Recording], *, extra: str = "", rules: bool = True
 ) -> Iterator[Recorded]:
-    """Run a Prometheus that holds recordings, each as the replica whose pod is its key.
+    """Run a Prometheus that holds recordings, each in a namespace of its name, as the replica whose pod is its key.
 
     They are moved in time so that all end together. `extra` are lines of OpenMetrics with times of their own, each
     line's family being its own.
@@ -71,7 +71,7 @@ def recorded_prometheus(
 
 def canonical(recording: Recording, pod: str, end: int) -> Iterator[Sample]:
     """Return a recording's samples under the canonical schema, with the labels of a place, ending at `end`."""
-    place = {"node": "node-a", "namespace": "serving", "pod": pod, "container": "engine"}
+    place = {"node": "node-a", "namespace": recording.name, "pod": pod, "container": "engine"}
     catalogue = ENGINES[recording.engine]
     translator = Translator(catalogue, recording.engine_version)
     taken = scrapes(recording)

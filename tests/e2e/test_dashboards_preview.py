@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,10 @@ from tests.e2e.recorded_prometheus import Recorded, recorded_prometheus
 
 SMALL = Path(__file__).resolve().parents[1] / "dashboards/preview/small_board.json"
 RECORDINGS = {"llama-7b-0": "kv_preemption", "llama-7b-1": "healthy_steady", "llama-13b-0": "ttft_queue_burst"}
+# A folder for pictures of the boards: `docs/images` makes those of the documentation anew.
+IMAGES = os.environ.get("INFERWATCH_IMAGES", "")
 HOSTILE_POD = f"pod {HOSTILE}"
+CHAPTERS = "[...document.querySelectorAll('section:has(> h2)')]"
 DRAWN = """
 return [...document.querySelectorAll(".panel")].map((panel) => ({
   title: panel.querySelector("h3, h4")?.textContent ?? "",
@@ -51,9 +56,10 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield running
 
 
-def draw(recorded: Recorded, page: Path, board: Path | str, *more: str) -> str:
-    options = ["--prometheus", recorded.url, "--at", str(recorded.end), "--range", "150s", "-o", str(page), *more]
-    done = CliRunner().invoke(command, [str(board), *options, "--scrape-interval", "2"], catch_exceptions=False)
+def draw(recorded: Recorded, page: Path, *arguments: Path | str) -> str:
+    options = ["--prometheus", recorded.url, "--at", str(recorded.end), "--range", "150s", "--scrape-interval", "2"]
+    given = [*options, "-o", str(page), *map(str, arguments)]
+    done = CliRunner().invoke(command, given, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.output
 
@@ -65,19 +71,26 @@ def page(recorded: Recorded, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written
 
 
-@pytest.mark.parametrize("name", sorted(BOARDS))
-def test_every_board_of_ours_draws(chromium: Browser, recorded: Recorded, tmp_path: Path, name: str) -> None:
-    written = tmp_path / "board.html"
-    draw(recorded, written, name)
+@pytest.mark.parametrize("recording", sorted(RECORDINGS.values()))
+def test_every_board_of_ours_draws(chromium: Browser, recorded: Recorded, tmp_path: Path, recording: str) -> None:
+    written = tmp_path / "boards.html"
+    draw(recorded, written, *BOARDS, "--variable", f"namespace={recording}", "--range", "80s")
     chromium.errors(), chromium.requested()
     chromium.open(written)
     panels = chromium.run(DRAWN)
-    assert len(panels) > 3
+    assert len(panels) > 100
     assert [panel["title"] for panel in panels if panel["drawn"] == "false" or panel["failed"]] == []
     assert [panel["title"] for panel in panels if panel["drawn"] and not panel["marks"]] == []
     assert [panel["title"] for panel in panels if not panel["text"].strip() and not panel["drawn"]] == []
+    chapters = chromium.run(f"return {CHAPTERS}.map((one) => `#${{one.id}}`)")
+    assert len(chapters) == len(BOARDS)
+    assert chapters == chromium.run("return [...document.querySelectorAll('nav a')].map((link) => link.hash)")
     assert chromium.errors() == []
     assert [url for url in chromium.requested() if not url.startswith("data:")] == [written.as_uri()]
+    if IMAGES:
+        tops = chromium.run(f"return [...{CHAPTERS}.map((one) => one.offsetTop), document.body.scrollHeight]")
+        for name, (top, end) in zip(BOARDS, pairwise(tops), strict=True):
+            chromium.screenshot(Path(IMAGES) / f"board-{name}-{recording}.webp", top=top, height=end - top)
 
 
 @pytest.fixture
