@@ -48,6 +48,11 @@ def test_one_bound_leaves_the_other_to_the_values(
     assert figure(block)["layout"]["yaxis"]["autorangeoptions"] == given
 
 
+def test_an_axis_may_be_logarithmic() -> None:
+    layout = figure(TimeSeries(TIMES, (Series("a", (1.0, 10.0, 100.0, 1000.0)),), logarithmic=True))["layout"]
+    assert layout["yaxis"]["type"] == "log"
+
+
 def test_what_no_axis_can_show_is_a_gap() -> None:
     (trace,) = figure(TimeSeries(TIMES, (Series("a", (nan, inf, -inf, 1.0)),)))["traces"]
     assert trace["y"] == [None, None, None, 1.0]

@@ -71,7 +71,7 @@ def recorded_prometheus(
 
 def canonical(recording: Recording, pod: str, end: int) -> Iterator[Sample]:
     """Return a recording's samples under the canonical schema, with the labels of a place, ending at `end`."""
-    place = {"node": "node-a", "namespace": recording.name, "pod": pod, "container": "engine"}
+    place = {"node": f"node-of-{pod}", "namespace": recording.name, "pod": pod, "container": "engine"}
     catalogue = ENGINES[recording.engine]
     translator = Translator(catalogue, recording.engine_version)
     taken = scrapes(recording)
@@ -88,7 +88,11 @@ def canonical(recording: Recording, pod: str, end: int) -> Iterator[Sample]:
             yield Sample(sample.name, {**place, **sample.labels}, sample.value, time)
         for sample in raw:
             if sample.name.startswith(_GPU_PREFIX):
-                gpu = {"UUID": f"GPU-{pod}", **{name: place[name] for name in ("namespace", "pod", "container")}}
+                gpu = {
+                    "UUID": f"GPU-{pod}",
+                    "Hostname": place["node"],
+                    **{name: place[name] for name in ("namespace", "pod", "container")},
+                }
                 yield Sample(sample.name, {**sample.labels, **gpu}, sample.value, time)
 
 

@@ -165,6 +165,15 @@ def test_rows_are_sorted_as_the_panel_says(is_falling: bool, pods: list[str]) ->
     assert [row[2] for row in drawn.rows] == pods
 
 
+@pytest.mark.parametrize(("is_falling", "running"), [(True, [3.0, 1.0]), (False, [1.0, 3.0])])
+def test_a_transformation_sorts_and_another_keeps_columns(is_falling: bool, running: list[float]) -> None:
+    sort = {"id": "sortBy", "options": {"sort": [{"field": "Running", "desc": is_falling}]}}
+    kept = {"id": "filterFieldsByName", "options": {"include": {"names": ["Value #A"]}}}
+    drawn = table([RENAMED, sort, kept])
+    assert [column.name for column in drawn.columns] == ["Running"]
+    assert [row[0] for row in drawn.rows] == running
+
+
 def test_rows_without_a_value_come_last_either_way() -> None:
     for is_falling in (True, False):
         drawn = table([RENAMED], options={"sortBy": [{"displayName": "Waiting", "desc": is_falling}]})
