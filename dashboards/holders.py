@@ -9,6 +9,7 @@ from __future__ import annotations
 from catalog.gpu import GPU_FIELDS
 from catalog.recorded.levels import MODEL, by, labels
 from dashboards.promql import Selector
+from dashboards.query import Query, line
 
 __all__ = ["HOLDER", "field_by_model", "field_of_holders", "holders_with_model"]
 
@@ -18,11 +19,12 @@ HOLDER: tuple[str, ...] = ("cluster", "namespace", "pod", "container")
 _INFO = "inferwatch_pod_gpu_info"
 
 
-def field_of_holders(name: str, holders: Selector) -> str:
-    """Return a GPU field of the GPUs that the chosen pods hold, by GPU."""
-    level = ("cluster", "Hostname", *_joined_by(name), "gpu")
+def field_of_holders(name: str, holders: Selector) -> Query:
+    """Return the query of a GPU field of the GPUs that the chosen pods hold, by GPU."""
+    joined_by = _joined_by(name)
     field = Selector(("cluster",)).field(name)
-    return f"max {by(tuple(dict.fromkeys(level)))} ({field} and on ({labels(_joined_by(name))}) {holders(_INFO)})"
+    expr = f"max {by((*joined_by, 'Hostname', 'gpu'))} ({field} and on ({labels(joined_by)}) {holders(_INFO)})"
+    return line(expr, " ".join(f"{{{{{label}}}}}" for label in ("Hostname", "gpu", *joined_by[1:])))
 
 
 def holders_with_model(gpus: Selector, keep: tuple[str, ...]) -> str:
@@ -31,7 +33,8 @@ def holders_with_model(gpus: Selector, keep: tuple[str, ...]) -> str:
     A container that serves several models (Triton) keeps its row and names none of them: no join could choose one.
     """
     info = f"group {by((*HOLDER, *keep))} ({gpus(_INFO)})"
-    named = f"{info} * on ({labels(HOLDER)}) group_left (engine, model) ({_single_models('llm_up')})"
+    serving = Selector(tuple(one for one in gpus.variables if one in {"cluster", "node"}))("llm_up")
+    named = f"{info} * on ({labels(HOLDER)}) group_left (engine, model) ({_single_models(serving)})"
     return f"({named}) or on ({labels((*HOLDER, *keep))}) {info}"
 
 
@@ -47,7 +50,7 @@ def field_by_model(name: str, engines: Selector) -> str:
 
 def _single_models(serving: str) -> str:
     """Engine and model of the containers that serve one model alone."""
-    every = f"group {by((*HOLDER, 'engine', 'model'))} (llm_up)"
+    every = f"group {by((*HOLDER, 'engine', 'model'))} ({Selector(('cluster',))('llm_up')})"
     mine = f"group {by((*HOLDER, 'engine', 'model'))} ({serving})"
     return f"{mine} and on ({labels(HOLDER)}) (count {by(HOLDER)} ({every}) == 1)"
 

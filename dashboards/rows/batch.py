@@ -15,7 +15,8 @@ __all__ = ["batch_row", "cache_row"]
 
 def batch_row(scope: Scope) -> Row:
     """Return running and waiting requests, engine steps, and what fills them."""
-    return Row("Batch and queue", (_running(scope), _waiting_reasons(scope), _steps(scope), _step_tokens(scope)))
+    panels = (_running(scope), _waiting_reasons(scope), _steps(scope), _step_tokens(scope))
+    return Row("Batch and queue", (*panels, _step_duration(scope), _slots(scope)))
 
 
 def cache_row(scope: Scope) -> Row:
@@ -45,7 +46,6 @@ def _running(scope: Scope) -> BoardPanel:
         unit="short",
         minimum=0,
         colours=colours(*states, "limit"),
-        columns=6,
     )
 
 
@@ -65,7 +65,6 @@ def _waiting_reasons(scope: Scope) -> BoardPanel:
         minimum=0,
         stacked=True,
         colours=colours("capacity", "deferred"),
-        columns=6,
     )
 
 
@@ -78,7 +77,6 @@ def _steps(scope: Scope) -> BoardPanel:
         targets=[line(sum_rate(scope.select("llm_engine_steps_total"), scope.level), scope.legend)],
         unit="ops",
         minimum=0,
-        columns=6,
     )
 
 
@@ -92,7 +90,34 @@ def _step_tokens(scope: Scope) -> BoardPanel:
         targets=[tokens],
         unit="short",
         minimum=0,
-        columns=6,
+    )
+
+
+def _step_duration(scope: Scope) -> BoardPanel:
+    level = (*scope.level, "phase")
+    return TimeSeries(
+        title="Step duration",
+        what="Mean duration of a batch step by phase, where the engine measures it; a decode step is the token gap of the "
+        "whole batch.",
+        good="Decode steps of some tens of milliseconds.",
+        act="Long decode steps: the batch is large, or clocks are low. Long prefills: make their chunks smaller.",
+        targets=[line(mean(scope.select, "llm_step_duration_seconds", level), f"{{{{phase}}}} {scope.legend}")],
+        unit="s",
+        minimum=0,
+        colours=colours("prefill", "decode"),
+    )
+
+
+def _slots(scope: Scope) -> BoardPanel:
+    busy = f"avg {by(scope.level)} ({scope.select('llm_slots_busy_mean')})"
+    return TimeSeries(
+        title="Busy slots in a decode call",
+        what="Mean sequences in one decode call since the server started: what llama.cpp tells of its batch.",
+        good="Near the number of slots under load.",
+        act="Near one with several clients: start the server with more slots.",
+        targets=[line(busy, scope.legend)],
+        unit="short",
+        minimum=0,
     )
 
 

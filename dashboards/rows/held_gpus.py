@@ -9,12 +9,9 @@ from dashboards.holders import field_of_holders
 from dashboards.links import from_series
 from dashboards.panels import TimeSeries, steps_from
 from dashboards.promql import Selector
-from dashboards.query import line
 from dashboards.scope import Scope
 
 __all__ = ["held_gpus_row"]
-
-_GPU = "{{Hostname}} {{gpu}} {{UUID}}"
 
 
 def held_gpus_row(scope: Scope) -> Row:
@@ -30,7 +27,7 @@ def _activity(holders: Selector) -> TimeSeries:
             what="Cycles with a busy tensor pipe.",
             good="Above a third in prefills.",
             act="Low in prefills: short prompts, or small chunks.",
-            targets=[line(field_of_holders("DCGM_FI_PROF_PIPE_TENSOR_ACTIVE", holders), _GPU)],
+            targets=[field_of_holders("DCGM_FI_PROF_PIPE_TENSOR_ACTIVE", holders)],
             unit="percentunit",
             maximum=1,
         )
@@ -44,7 +41,7 @@ def _bandwidth(holders: Selector) -> TimeSeries:
             what="HBM bandwidth used: what decoding runs at.",
             good="Above a half under load.",
             act="Low under load: small batches, or bound by launches; try CUDA graphs.",
-            targets=[line(field_of_holders("DCGM_FI_PROF_DRAM_ACTIVE", holders), _GPU)],
+            targets=[field_of_holders("DCGM_FI_PROF_DRAM_ACTIVE", holders)],
             unit="percentunit",
             maximum=1,
         )
@@ -58,7 +55,7 @@ def _memory(holders: Selector) -> TimeSeries:
             what="Memory in use on the GPU. Engines take it whole at their start, for the KV cache.",
             good="Level.",
             act="Growing: something else on the GPU; see its processes on the GPU board.",
-            targets=[line(field_of_holders("DCGM_FI_DEV_FB_USED", holders), _GPU)],
+            targets=[field_of_holders("DCGM_FI_DEV_FB_USED", holders)],
             unit="mbytes",
         )
     )
@@ -71,7 +68,7 @@ def _power(holders: Selector) -> TimeSeries:
             what="Power draw of the GPU.",
             good="Below the limit.",
             act="At the limit clocks fall: see why on the GPU board.",
-            targets=[line(field_of_holders("DCGM_FI_DEV_POWER_USAGE", holders), _GPU)],
+            targets=[field_of_holders("DCGM_FI_DEV_POWER_USAGE", holders)],
             unit="watt",
         )
     )
@@ -84,7 +81,7 @@ def _heat(holders: Selector) -> TimeSeries:
             what="Temperature of the GPU.",
             good="Below 80 degrees.",
             act="Above 83 degrees clocks fall: cooling.",
-            targets=[line(field_of_holders("DCGM_FI_DEV_GPU_TEMP", holders), _GPU)],
+            targets=[field_of_holders("DCGM_FI_DEV_GPU_TEMP", holders)],
             unit="celsius",
             steps=steps_from((80, WARN), (87, BAD)),
         )
