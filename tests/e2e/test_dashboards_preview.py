@@ -219,21 +219,22 @@ def test_a_hostile_name_is_text_where_plotly_shows_it(chromium: Browser, recorde
 
 
 def test_on_paper_plots_shrink_with_their_panels_and_colours_are_light(chromium: Browser, page: Path) -> None:
+    """A printer lays the page out anew, narrower, and tells no script of it."""
     chromium.colour_scheme("dark")
     chromium.open(page)
-    chromium.resize(700, 900)
     chromium.colour_scheme("dark", media="print")
     try:
+        chromium.run("document.body.style.width = '700px'")
         outside = chromium.run(
             "return [...document.querySelectorAll('.panel')].flatMap((panel) => {"
             "  const around = panel.getBoundingClientRect();"
-            "  return [...panel.querySelectorAll('svg.main-svg')].map((drawing) => drawing.getBoundingClientRect())"
+            "  const parts = [...panel.querySelectorAll('.nsewdrag, .gridlayer path')];"
+            "  return parts.map((one) => one.getBoundingClientRect())"
             "    .filter((inner) => inner.right > around.right || inner.bottom > around.bottom)"
-            "    .map((inner) => inner.width)"
+            "    .map((inner) => inner.right - around.right)"
             "})"
         )
         assert outside == []
         assert chromium.run("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     finally:
-        chromium.resize(1500, 900)
         chromium.colour_scheme("light")
