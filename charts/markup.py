@@ -24,6 +24,7 @@ from charts.blocks import (
     Values,
 )
 from charts.colours import checked, or_palette
+from charts.library import ChartsUnavailableError
 from charts.plots import figure
 from charts.units import text
 from charts.words import clock, last, summary
@@ -67,14 +68,19 @@ def json_for_html(value: object) -> str:
 
 
 def markdown(body: str) -> str:
-    """Return CommonMark as HTML. HTML in it is shown as text; links to scripts stay text."""
+    """Return CommonMark as HTML. HTML in it is shown as text; links to scripts stay text.
+
+    Raises ChartsUnavailableError when its reader is not installed.
+    """
     return str(_commonmark().render(body))
 
 
 @cache
 def _commonmark() -> MarkdownIt:
-    from markdown_it import MarkdownIt
-
+    try:
+        from markdown_it import MarkdownIt
+    except ImportError as error:
+        raise ChartsUnavailableError("words need markdown-it-py: pip install 'inferwatch[preview]'") from error
     # Images are the one thing in CommonMark that a browser fetches by itself.
     return MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
 

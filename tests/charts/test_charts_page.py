@@ -16,7 +16,7 @@ import pytest
 from charts import library
 from charts.blocks import Block, Cell, Moment, Notice, Panel, Section, Text, TimeSeries
 from charts.library import ChartsUnavailableError, integrity, plotly_script
-from charts.markup import json_for_html, markdown, markup
+from charts.markup import _commonmark, json_for_html, markdown, markup
 from charts.page import page
 from tests.charts.blocks import HOSTILE, one_of_each
 
@@ -135,30 +135,38 @@ def test_every_block_shows_its_text(kind: str) -> None:
 
 
 def test_a_page_without_plots_needs_no_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    without_plotly(monkeypatch)
+    without(monkeypatch, "plotly")
     document = page("Small", [Section("", (Cell(Panel(Text("words"))),))])
     assert len(document) < 20_000
     assert 'id="library"' not in document
 
 
 def test_a_plot_without_the_library_is_a_line_that_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    without_plotly(monkeypatch)
+    without(monkeypatch, "plotly")
     plot = one_of_each("a")["time series"]
     assert isinstance(plot, TimeSeries)
     with pytest.raises(ChartsUnavailableError, match=r"pip install 'inferwatch\[preview\]'$"):
         page("Plots", [Section("", (Cell(Panel(plot)),))])
 
 
-def without_plotly(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_words_without_their_reader_are_a_line_that_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "markdown_it")
+    with pytest.raises(ChartsUnavailableError, match=r"pip install 'inferwatch\[preview\]'$"):
+        page("Words", [Section("", (Cell(Panel(Text("words", "markdown"))),))])
+
+
+def without(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    """As if a package were not installed."""
     own_import = builtins.__import__
 
     def refusing(name: str, *rest: Any, **named: Any) -> Any:
-        if name.startswith("plotly"):
+        if name.startswith(package):
             raise ImportError(name)
         return own_import(name, *rest, **named)
 
     library.plotly_script.cache_clear()
     library.packed_library.cache_clear()
+    _commonmark.cache_clear()
     monkeypatch.setattr(builtins, "__import__", refusing)
 
 

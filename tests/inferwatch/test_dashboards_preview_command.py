@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from charts.library import ChartsUnavailableError
 from inferwatch.commands.dashboards_preview import command
 from tests.dashboards.preview.boards import SMALL
 from tests.dashboards.preview.stub_prometheus import Stub, stub_prometheus
@@ -118,6 +119,18 @@ def test_a_page_that_cannot_be_written_is_named(stub: Stub, tmp_path: Path) -> N
     if full.exists():
         line = refused(run(str(SMALL), "--prometheus", stub.url, "-o", str(full)))
         assert line == "/dev/full: cannot be written (No space left on device); choose another --output"
+
+
+def test_without_the_chart_library_it_is_said_what_to_install(
+    stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> str:
+        raise ChartsUnavailableError("plots need plotly: pip install 'inferwatch[preview]'")
+
+    monkeypatch.setattr("charts.library.plotly_script", missing)
+    line = refused(run(str(SMALL), "--prometheus", stub.url, "-o", str(tmp_path / "page.html")))
+    assert line == "plots need plotly: pip install 'inferwatch[preview]'"
+    assert stub.asked == []
 
 
 def test_nobody_at_the_address_is_said(tmp_path: Path) -> None:
