@@ -10,6 +10,7 @@ from catalog.boards import BOARDS as IDENTITIES
 from catalog.generated_files import stale, write
 from dashboards.boards import BOARDS
 from dashboards.generate import KINDS, generated_files
+from inferwatch.commands import dashboards_push
 
 _FOLDER = click.option(
     "-o",
@@ -25,6 +26,9 @@ _FOLDER = click.option(
 @click.group("dashboards")
 def command() -> None:
     """Grafana boards of GPUs and inference engines."""
+
+
+command.add_command(dashboards_push.command)
 
 
 @command.command()
