@@ -10,7 +10,7 @@ from catalog.boards import BOARDS as IDENTITIES
 from catalog.generated_files import stale, write
 from dashboards.boards import BOARDS
 from dashboards.generate import KINDS, generated_files
-from inferwatch.commands import dashboards_push
+from inferwatch.commands import dashboards_preview, dashboards_push
 
 _FOLDER = click.option(
     "-o",
@@ -28,6 +28,7 @@ def command() -> None:
     """Grafana boards of GPUs and inference engines."""
 
 
+command.add_command(dashboards_preview.command)
 command.add_command(dashboards_push.command)
 
 
