@@ -29,6 +29,7 @@ def command() -> None:
 
 
 command.add_command(dashboards_preview.command)
+command.add_command(dashboards_preview.command)
 command.add_command(dashboards_push.command)
 
 
