@@ -24,7 +24,6 @@ _PANELS = {
     "stat": "Stat",
     "state-timeline": "State timeline",
     "table": "Table",
-    "text": "Text",
     "timeseries": "Time series",
 }
 _INPUTS = {DATASOURCE: ("DS_PROMETHEUS", "Prometheus", "prometheus"), "loki": ("DS_LOKI", "Loki", "loki")}

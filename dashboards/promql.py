@@ -15,7 +15,6 @@ from dashboards.variables import matchers
 __all__ = [
     "PROCESS",
     "Selector",
-    "both",
     "increase",
     "mean",
     "quantile",
@@ -67,11 +66,6 @@ def sum_rate(series: str, level: tuple[str, ...]) -> str:
 def ratio(part: str, whole: str) -> str:
     """Return part / whole where whole is above zero."""
     return f"{part} / ({whole} > 0)"
-
-
-def both(one: str, other: str) -> str:
-    """Return the sum of two where both exist, or the one that does."""
-    return f"({one} + {other}) or {one} or {other}"
 
 
 def shared_buckets(series: str, infinite: str, level: tuple[str, ...]) -> str:

@@ -8,7 +8,6 @@ from dashboards.panels.logs import Logs
 from dashboards.panels.panel import BoardPanel, Step, steps_from
 from dashboards.panels.stat import Stat
 from dashboards.panels.table import Column, Label, Table
-from dashboards.panels.text import Text
 from dashboards.panels.timeline import StateTimeline
 from dashboards.panels.timeseries import TimeSeries
 
@@ -23,7 +22,6 @@ __all__ = [
     "StateTimeline",
     "Step",
     "Table",
-    "Text",
     "TimeSeries",
     "steps_from",
 ]

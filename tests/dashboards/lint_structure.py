@@ -18,7 +18,6 @@ UNITS = {
     *("watt", "celsius", "currencyUSD", "bool_yes_no", "string"),
 }
 CUSTOM_UNIT = re.compile(r"(suffix|count):[a-zA-Z/]+")
-NO_QUERIES = {"text"}
 # Labels whose values are words that have a colour.
 WORDS = ("{{reason}}", "{{code_class}}", "{{slo}}", "{{phase}}")
 DATASOURCES = {"prometheus": "${datasource}", "loki": "${loki}"}
@@ -74,7 +73,7 @@ def bare_panels(board: Json) -> list[str]:
     found = []
     for panel in panels(board):
         refs = [target["refId"] for target in panel.get("targets", ())]
-        if not refs and panel["type"] not in NO_QUERIES:
+        if not refs:
             found.append(f"{panel['title']}: asks nothing")
         if refs != [chr(ord("A") + number) for number in range(len(refs))]:
             found.append(f"{panel['title']}: refIds {refs}")

@@ -6,7 +6,6 @@ import type * as logs from "@grafana/schema/dist/esm/raw/composable/logs/panelcf
 import type * as stat from "@grafana/schema/dist/esm/raw/composable/stat/panelcfg/x/StatPanelCfg_types.gen";
 import type * as statetimeline from "@grafana/schema/dist/esm/raw/composable/statetimeline/panelcfg/x/StateTimelinePanelCfg_types.gen";
 import type * as table from "@grafana/schema/dist/esm/raw/composable/table/panelcfg/x/TablePanelCfg_types.gen";
-import type * as text from "@grafana/schema/dist/esm/raw/composable/text/panelcfg/x/TextPanelCfg_types.gen";
 import type * as timeseries from "@grafana/schema/dist/esm/raw/composable/timeseries/panelcfg/x/TimeSeriesPanelCfg_types.gen";
 
 type Value<T> = T extends string
@@ -53,7 +52,6 @@ export interface Options {
   stat: Json<stat.Options>;
   "state-timeline": Json<statetimeline.Options>;
   table: Json<table.Options>;
-  text: Json<text.Options>;
   timeseries: Json<timeseries.Options>;
 }
 
@@ -66,6 +64,5 @@ export interface Custom {
   stat: None;
   "state-timeline": Json<statetimeline.FieldConfig>;
   table: Json<Partial<table.FieldConfig>>;
-  text: None;
   timeseries: Json<timeseries.FieldConfig>;
 }
