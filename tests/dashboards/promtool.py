@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -35,8 +35,6 @@ def disagreement(
     chosen: Mapping[str, str] | None = None,
 ) -> str:
     """What promtool says when a query over series (a sample a minute) does not give these values; "" when it does."""
-    if shutil.which("promtool") is None:
-        pytest.skip("promtool is not installed")
     test = {
         "evaluation_interval": "1m",
         "tests": [
@@ -55,11 +53,20 @@ def disagreement(
     }
     file = folder / "query.yaml"
     file.write_text(json.dumps(test))
-    done = subprocess.run(
-        ["promtool", "test", "rules", str(file)],
-        capture_output=True,
-        text=True,
-        timeout=_PATIENCE_SECONDS,
-        check=False,
-    )
+    return _run("test", file)
+
+
+def problems_of(exprs: Iterable[str], folder: Path) -> str:
+    """What a Prometheus that loads these queries as rules has to say; "" when it takes them all."""
+    rules = [{"record": f"query:{number}", "expr": with_variables(expr, {})} for number, expr in enumerate(exprs)]
+    file = folder / "rules.yaml"
+    file.write_text(json.dumps({"groups": [{"name": "boards", "rules": rules}]}))
+    return _run("check", file)
+
+
+def _run(verb: str, file: Path) -> str:
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not installed")
+    command = ["promtool", verb, "rules", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=False)
     return "" if done.returncode == 0 else done.stdout + done.stderr

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from catalog import boards
 from catalog.recorded.levels import MODEL
+from dashboards.annotations import board_annotations
 from dashboards.gpus.series import held_down, over_range, rate_of
 from dashboards.holders import field_by_model, field_of_holders, holders_with_model
 from dashboards.promql import Selector, mean, quantile, ratio, shared_buckets
 from dashboards.rows.process import process_row
 from dashboards.scope import MODELS, REPLICAS
-from tests.dashboards.promtool import disagreement
+from tests.dashboards.pages import NAMES, asked_everywhere, page
+from tests.dashboards.promtool import disagreement, problems_of
 
 HISTOGRAM = "llm_time_to_first_token_seconds"
 Agrees = Callable[..., str]
@@ -228,3 +231,66 @@ def test_an_old_process_has_no_start_up_time(says: Agrees) -> None:
     place = ENGINE.format("vllm", "m", "a")
     series = {f"llm_up{{{place}}}": "1x600", f"llm_process_start_time_seconds{{{place}}}": "60x600"}
     assert says(start_up(), series, {}, minute=500) == ""
+
+
+# Marks
+
+
+def mark(name: str, board: boards.Board, *variables: str) -> str:
+    (found,) = [one for one in board_annotations(board, variables) if one["name"] == name]
+    return str(found["expr"])
+
+
+def test_a_new_pod_is_a_deployment_for_five_minutes(says: Agrees) -> None:
+    """One that missed some scrapes is not new."""
+    series = {
+        up("vllm", "m", "old"): "1x10 _x3 1x20",
+        up("vllm", "m", "new"): "_x12 1x20",
+    }
+    expr = mark("Deployments", boards.MODEL, "namespace", "engine", "model")
+    assert says(expr, series, {'{namespace="n", pod="new", engine="vllm"}': 1}, minute=15) == ""
+    assert says(expr, series, {}, minute=20) == ""
+
+
+def test_restarts_are_seen_in_kubernetes_and_outside_it(says: Agrees) -> None:
+    series = {
+        'kube_pod_container_status_restarts_total{namespace="n", pod="a", container="c"}': "0x6 1x10",
+        'kube_pod_container_status_restarts_total{namespace="n", pod="b", container="c"}': "3x20",
+        'llm_process_start_time_seconds{namespace="", pod="host:8000", engine="vllm"}': "50x7 470x10",
+    }
+    expected = {'{namespace="n", pod="a", container="c"}': 1, '{pod="host:8000"}': 1}
+    expr = mark("Restarts", boards.MODEL, "namespace", "engine", "model")
+    assert says(expr, series, expected) == ""
+
+
+def test_a_restart_without_an_oom_kill_is_none(says: Agrees) -> None:
+    place = 'namespace="n", pod="{}", container="c"'
+    series = {
+        f"kube_pod_container_status_restarts_total{{{place.format('killed')}}}": "0x6 1x10",
+        f"kube_pod_container_status_restarts_total{{{place.format('failed')}}}": "0x6 1x10",
+        f"kube_pod_container_status_restarts_total{{{place.format('long ago')}}}": "1x20",
+        **{
+            f'kube_pod_container_status_last_terminated_reason{{{place.format(pod)}, reason="OOMKilled"}}': "1x20"
+            for pod in ("killed", "long ago")
+        },
+    }
+    expr = mark("OOM kills", boards.REPLICA, "namespace", "pod")
+    assert says(expr, series, {f"{{{place.format('killed')}}}": 1}) == ""
+
+
+def test_a_gpus_marks_are_of_the_pods_that_hold_it(says: Agrees) -> None:
+    series = {
+        'kube_pod_container_status_restarts_total{namespace="n", pod="a", container="c"}': "0x6 1x10",
+        'kube_pod_container_status_restarts_total{namespace="n", pod="b", container="c"}': "0x6 1x10",
+        holds("a", "g1"): "1x20",
+        holds("b", "g2"): "1x20",
+    }
+    expr = mark("Restarts", boards.GPU, "cluster", "node", "gpu")
+    assert says(expr, series, {'{namespace="n", pod="a", container="c"}': 1}, chosen={"gpu": "g1"}) == ""
+
+
+def test_a_real_prometheus_reads_every_query(tmp_path: Path) -> None:
+    exprs = {one.where: one.expr for name in NAMES for one in asked_everywhere(page(name))}
+    assert len(exprs) > 300
+    assert problems_of(exprs.values(), tmp_path) == ""
+    assert "parse error" in problems_of(["sum(llm_up"], tmp_path)
