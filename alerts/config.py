@@ -126,10 +126,19 @@ def _problems(config: Config) -> Iterator[tuple[str, str]]:
         for number, objective in enumerate(objectives):
             where = f"slos.{part}[{number}]"
             yield from ((f"{where}.{key}", text) for key, text in _misplaced(part, objective, names))
-            for problem in problems(objective, config.slos.windows_of(objective.slo), config.slos.period):
+            served = _with_engine(objective, config.models)
+            for problem in problems(served, config.slos.windows_of(objective.slo), config.slos.period):
                 yield f"{where}.{problem.key}", problem.text
     yield from _repeated(config.slos)
     yield from _bad_prices(config.prices)
+
+
+def _with_engine(objective: Objective, models: tuple[Model, ...]) -> Objective:
+    """The objective with the engine that its model is said to run on, for what depends on the engine."""
+    engines = {model.engine for model in models if model.name == objective.model}
+    if objective.engine or len(engines) != 1:
+        return objective
+    return msgspec.structs.replace(objective, engine=engines.pop())
 
 
 def _misplaced(part: str, objective: Objective, names: list[str]) -> Iterator[tuple[str, str]]:

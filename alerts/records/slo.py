@@ -6,17 +6,20 @@ same ratio and reads one series a model where a rate over three days would read 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
+from typing import get_args
 
-from alerts.config import Config
+from alerts.config import Config, Slos
 from alerts.durations import seconds
 from alerts.rule import Group, Record
-from alerts.slo import SLO_SIGNALS, Objective
+from alerts.slo import SLO_SIGNALS, Objective, SloName
 from catalog.recorded.levels import MODEL, by, labels
 from catalog.recorded.slo import WINDOWS, error_ratio, events
 
 __all__ = ["group"]
 
+_SLOS: tuple[SloName, ...] = get_args(SloName)
 _SHORTEST = WINDOWS[0]
 _FINE_UP_TO = "2h"
 _PROCESS = ("cluster", "namespace", "pod", "container", "rank")
@@ -24,8 +27,7 @@ _PROCESS = ("cluster", "namespace", "pod", "container", "rank")
 
 def group(config: Config) -> Group:
     """Return the group of indicators, budgets and burn rates."""
-    every = (*config.slos.objectives, *config.slos.default)
-    rules = [rule for objective in every for rule in _of_objective(objective, every)]
+    rules = [rule for slo in _SLOS for rule in _of_slo(slo, config.slos)]
     rules += [rule for window in WINDOWS[1:] for rule in _of_window(window)]
     rules += [
         Record(record=error_ratio(window), expr=f"{events(window, bad=True)} / ({events(window)} > 0)")
@@ -35,32 +37,41 @@ def group(config: Config) -> Group:
     return Group(name="inferwatch-records-slo", interval=config.interval, rules=tuple(rules))
 
 
-def _of_objective(objective: Objective, every: tuple[Objective, ...]) -> Iterator[Record]:
-    """Events, bad events, budget and threshold of one objective, for the models that no narrower one holds for."""
-    slo = {"slo": objective.slo}
-    narrower = [other for other in every if _is_narrower(other, objective)]
-    counted = _Availability(objective) if objective.slo == "availability" else _Latency(objective)
-    mine = f'{events(_SHORTEST)}{{slo="{objective.slo}"{_and(_matchers(objective))}}}'
-    for bad in counted.order:
-        expr = counted.bad() if bad else counted.events()
-        yield Record(record=events(_SHORTEST, bad=bad), labels=slo, expr=_without(expr, narrower, counted.carrier))
-    yield Record(
-        record="model:llm_slo_error_budget:ratio",
-        labels=slo,
-        expr=_without(f"{mine} * 0 + {objective.budget:f}", narrower, counted.carrier),
-    )
-    if objective.seconds is not None:
-        yield Record(
-            record="model:llm_slo_threshold:seconds",
-            labels=slo,
-            expr=_without(f"{mine} * 0 + {objective.seconds:g}", narrower, counted.carrier),
-        )
+def _of_slo(slo: SloName, slos: Slos) -> Iterator[Record]:
+    """Events, bad events, budget and threshold of an SLO: one rule each, whatever the number of objectives.
+
+    Each objective holds for the models that no narrower one holds for, so the parts of a rule never overlap.
+    """
+    objectives = [objective for objective in (*slos.objectives, *slos.default) if objective.slo == slo]
+    if not objectives:
+        return
+    counted = [_Availability(one) if slo == "availability" else _Latency(one) for one in objectives]
+    rules = {
+        events(_SHORTEST): [one.events() for one in counted],
+        events(_SHORTEST, bad=True): [one.bad() for one in counted],
+        "model:llm_slo_error_budget:ratio": [f"{_events_of(one)} * 0 + {one.budget:f}" for one in objectives],
+        "model:llm_slo_threshold:seconds": [
+            f"{_events_of(one)} * 0 + {one.seconds:g}" for one in objectives if one.seconds is not None
+        ],
+    }
+    # A rule reads what rules before it recorded: failed requests are part of the events, late ones of their bad ones.
+    if slo == "availability":
+        rules = {events(_SHORTEST, bad=True): rules.pop(events(_SHORTEST, bad=True)), **rules}
+    for name, parts in rules.items():
+        if parts:
+            narrowed = (
+                _without(part, _narrower(one, objectives), counted[0].carrier)
+                for part, one in zip(parts, objectives, strict=True)
+            )
+            yield Record(record=name, labels={"slo": slo}, expr="\nor\n".join(narrowed))
+
+
+def _events_of(objective: Objective) -> str:
+    return f'{events(_SHORTEST)}{{slo="{objective.slo}"{_and(_matchers(objective))}}}'
 
 
 class _Latency:
     """Requests over a bucket bound. A replica without that bound counts as nothing, rather than as good."""
-
-    order = (False, True)
 
     def __init__(self, objective: Objective) -> None:
         limit = objective.seconds
@@ -92,7 +103,6 @@ class _Availability:
     """
 
     carrier = "llm_requests_total"
-    order = (True, False)
 
     def __init__(self, objective: Objective) -> None:
         self._matchers = _matchers(objective)
@@ -151,9 +161,9 @@ def _matchers(objective: Objective) -> Mapping[str, str]:
     return {label: value for label, value in found.items() if value}
 
 
-def _is_narrower(other: Objective, objective: Objective) -> bool:
-    """Whether an objective takes models away from another one of the same SLO."""
-    return other.slo == objective.slo and _matchers(other).items() > _matchers(objective).items()
+def _narrower(objective: Objective, objectives: list[Objective]) -> list[Objective]:
+    """The objectives that take models away from another one of the same SLO."""
+    return [other for other in objectives if _matchers(other).items() > _matchers(objective).items()]
 
 
 def _without(expr: str, narrower: list[Objective], carrier: str) -> str:
@@ -173,6 +183,4 @@ def _and(matchers: Mapping[str, str]) -> str:
 
 def _quoted(value: str) -> str:
     """A string as PromQL writes it: names come from a user's file."""
-    import json
-
     return json.dumps(value, ensure_ascii=False)
