@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from alerts.config import Config
-from alerts.generate import alerts_of
+from alerts.rules import alerts_of
 from tests.alerts.rule_tests import PARTS, UNIT, part_of, run_promtool, unit_test
 
 ALERTS = alerts_of(Config())

@@ -22,7 +22,8 @@ import yaml
 
 from alerts.config import Config
 from alerts.durations import seconds
-from alerts.generate import alerts_of, groups
+from alerts.generate import groups
+from alerts.rules import alerts_of
 from alerts.rule import Alert, Record
 from recordings.reader import bundled, load
 from tests.alerts.promql_tree import selectors

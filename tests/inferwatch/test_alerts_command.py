@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from alerts.config import Config
-from alerts.generate import alerts_of
+from alerts.rules import alerts_of
 from inferwatch.commands.alerts import command
 
 
