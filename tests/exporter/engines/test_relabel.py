@@ -50,6 +50,7 @@ def by_objects(engine: EngineCatalog, version: str, body: bytes) -> Series:
 
 
 @pytest.mark.parametrize("name", bundled())
+@pytest.mark.no_cover
 def test_every_scrape_of_a_recording_gives_what_the_translator_gives(name: str) -> None:
     recording = load(name)
     bodies = [scrape.exposition for scrape in scrapes(recording) if scrape.up]
@@ -66,6 +67,7 @@ def test_every_scrape_of_a_recording_gives_what_the_translator_gives(name: str) 
         assert (result.bad_lines, result.repeated_series, result.series_over_limit) == (0, 0, 0)
 
 
+@pytest.mark.no_cover
 def test_every_known_payload_gives_what_the_translator_gives() -> None:
     if not PAYLOADS.is_dir():
         pytest.skip("../shared/payloads is not here")
