@@ -25,6 +25,8 @@ __all__ = ["EXAMPLE_DOMAIN", "Config", "Links", "Model", "Slos", "load"]
 
 EXAMPLE_DOMAIN = ".example/"
 _DURATION_REGEX = re.compile(r"Expected `str` matching regex '\^\(\?=\[1-9\]\).*'$")
+# Python's expressions can do what RE2, Prometheus's, refuses.
+_NOT_RE2 = re.compile(r"\(\?<?[=!]|\\[1-9]")
 _URL = Annotated[str, Meta(pattern=r"^https?://[^\s]+/$")]
 
 
@@ -170,6 +172,8 @@ def _bad_prices(prices: tuple[Price, ...]) -> Iterator[tuple[str, str]]:
             re.compile(price.gpu)
         except re.error as error:
             yield f"prices[{number}].gpu", f"{price.gpu!r} is no regular expression: {error}"
+        if _NOT_RE2.search(price.gpu):
+            yield f"prices[{number}].gpu", f"{price.gpu!r}: Prometheus's expressions know no look-around and no \\1"
 
 
 def reason(part: type[msgspec.Struct], name: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from alerts import records, rules
+from alerts.alertmanager import alertmanager_files
+from alerts.autoscaling import autoscaling_files
 from alerts.config import Config
 from alerts.emit import prometheus_rule, rule_file
 from alerts.explain import overview
@@ -33,4 +35,6 @@ def _files(config: Config) -> Iterator[tuple[str, str]]:
     for group in groups(config):
         yield f"prometheus/{group.name}.yaml", _BANNER + document(rule_file(group, config.links))
         yield f"operator/{group.name}.yaml", _BANNER + document(prometheus_rule(group, config.links))
+    yield from alertmanager_files(config).items()
+    yield from autoscaling_files(config).items()
     yield "README.md", overview(config)

@@ -9,11 +9,11 @@ from typing import Any
 import promql_parser as promql
 
 from catalog.engines import ENGINES
+from catalog.engines.base import EngineCatalog
 from catalog.exporter_signals import EXPORTER_SIGNALS, PROCESS_SIGNALS
 from catalog.gpu import GPU_FIELDS, GPU_LABELS
 from catalog.kubernetes import KUBERNETES
-
-PROMETHEUS = {}
+from catalog.prometheus import PROMETHEUS
 from catalog.recorded import RECORDED
 from catalog.signals import COMMON_LABELS, SIGNALS
 
@@ -37,9 +37,9 @@ def labels_by_name() -> dict[str, frozenset[str]]:
         for name in field.names:
             found[name] = {*GPU_LABELS, "hostname", "xid", "clock_event", "err_code"}
     for own in (*EXPORTER_SIGNALS.values(), *PROCESS_SIGNALS):
-        found[own.name] = set(own.labels)
-    for series in (*KUBERNETES.values(), *PROMETHEUS.values()):
-        found[series.name] = set(series.labels)
+        found[own.name] = {*own.labels, "node"}  # the PodMonitor names the node of its target
+    found |= {series.name: set(series.labels) for series in KUBERNETES.values()}
+    found |= {series.name: set(series.labels) for series in PROMETHEUS.values()}
     for recorded in RECORDED.values():
         found[recorded.name] = set(recorded.labels)
     return {name: frozenset(labels) for name, labels in found.items()}
@@ -51,10 +51,19 @@ def raw_names() -> frozenset[str]:
     found = set()
     for engine in ENGINES.values():
         for mapping in engine.mappings:
-            found.add(mapping.series)
-            if mapping.kind in {"histogram", "summary"}:
-                found.update(mapping.series + part for part in _HISTOGRAM_PARTS)
+            for name in {mapping.series, *_aliases(engine, mapping.series)}:
+                found.add(name)
+                if mapping.kind in {"histogram", "summary"}:
+                    found.update(name + part for part in _HISTOGRAM_PARTS)
     return frozenset(found)
+
+
+def _aliases(engine: EngineCatalog, name: str) -> Iterator[str]:
+    """The names of a series under other prefixes, where counters may lack `_total`."""
+    for raw, own in engine.aliases:
+        if name.startswith(own):
+            alias = raw + name.removeprefix(own)
+            yield from (alias, alias.removesuffix("_total"))
 
 
 @cache
@@ -121,14 +130,25 @@ def matchers(selector: Any) -> list[Any]:
     return list(selector.matchers.matchers)
 
 
+def is_scalar(node: Any) -> bool:
+    """Whether an expression gives one number rather than series."""
+    node = bare(node)
+    if isinstance(node, promql.BinaryExpr):
+        return is_scalar(node.lhs) and is_scalar(node.rhs)
+    if isinstance(node, promql.UnaryExpr):
+        return is_scalar(node.expr)
+    return isinstance(node, promql.NumberLiteral) or (
+        isinstance(node, promql.Call) and node.func.name in {"time", "scalar", "pi"}
+    )
+
+
 def _joined(node: Any) -> frozenset[str]:
     """The labels that a binary expression leaves: see promql/engine.go, resultMetric."""
     left, right = labels_left(node.lhs), labels_left(node.rhs)
     name = operator(node)
-    scalar = (promql.NumberLiteral, promql.StringLiteral)
-    if isinstance(bare(node.rhs), scalar):
+    if is_scalar(node.rhs):
         return left
-    if isinstance(bare(node.lhs), scalar):
+    if is_scalar(node.lhs):
         return right
     if name in {"and", "unless"}:
         return left
@@ -141,7 +161,7 @@ def _joined(node: Any) -> frozenset[str]:
         return many | frozenset(modifier.group_labels or ())
     if modifier and modifier.matching:
         named = frozenset(modifier.matching.labels)
-        return named if "On" in str(modifier.matching.type) else left - named
+        return named if "Include" in str(modifier.matching.type) else left - named
     return left
 
 

@@ -4,6 +4,10 @@ A recording holds a minute or less; rules want ten minutes of a condition and mo
 recorded from the moment the engine was ready (or from its start, if it never was) lasts `SPAN_SECONDS`, and counters
 are multiplied by the same factor, so that every rate, ratio, quantile and queue stays what it was. The load goes on for
 longer, nothing else. A start is left out because it would last for hours.
+
+One thing cannot be kept: how much counters grew no longer fits by how much gauges did (requests begun, less those
+ended, are no longer those that run). For rules that compare the two, a recording is also stored in slow motion, its
+counters not multiplied: rates are too low there by the factor.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from recordings.reader import Recording, load, scrapes
 from tests.alerts.promql_tree import counters
 
 SPAN_SECONDS = 2400
+SLOW_MOTION = "-in-slow-motion"
 _DCGM = frozenset(name for field in GPU_FIELDS.values() for name in field.names)
 
 
@@ -33,14 +38,19 @@ class Stretched:
     lines: dict[str, list[str]]
 
 
-def stretched(name: str, end_unix_seconds: float) -> Stretched:
-    """A bundled recording whose last scrape is at `end_unix_seconds`; label `namespace` is its name."""
+def stretched(name: str, end_unix_seconds: float, *, slow_motion: bool = False) -> Stretched:
+    """A bundled recording whose last scrape is at `end_unix_seconds`.
+
+    Label `namespace` is its name, with `SLOW_MOTION` behind it where counters are not multiplied.
+    """
     recording = load(name)
     begun = recording.ready_unix_seconds or recording.started_unix_seconds
     kept = [scrape for scrape in scrapes(recording) if scrape.time_seconds >= begun]
     factor = SPAN_SECONDS / (kept[-1].time_seconds - kept[0].time_seconds)
     lines: dict[str, list[str]] = {}
-    relabeller = _relabeller(recording, next((one.exposition for one in kept if one.up), b""))
+    times = 1.0 if slow_motion else factor
+    name += SLOW_MOTION if slow_motion else ""
+    relabeller = _relabeller(recording, _place(name, recording), next((one.exposition for one in kept if one.up), b""))
     for scrape in kept:
         at = end_unix_seconds - (kept[-1].time_seconds - scrape.time_seconds) * factor
         up = Sample("llm_up", _place(name, recording), float(scrape.up), None)
@@ -49,7 +59,7 @@ def stretched(name: str, end_unix_seconds: float) -> Stretched:
             for text in relabeller.relabel(scrape.exposition).section.values():
                 found += parse(text).samples
         for sample in found:
-            value = sample.value * factor if sample.name in counters() else sample.value
+            value = sample.value * times if sample.name in counters() else sample.value
             lines.setdefault(sample.name, []).append(f"{_series(sample)} {value!r} {at:.3f}")
     return Stretched(name, factor, lines)
 
@@ -78,11 +88,11 @@ def _place(name: str, recording: Recording) -> dict[str, str]:
     }
 
 
-def _relabeller(recording: Recording, body: bytes) -> Relabeller | None:
+def _relabeller(recording: Recording, labels: dict[str, str], body: bytes) -> Relabeller | None:
     engine = recognise(sample.name for sample in parse(body).samples)
     if engine is None:
         return None
-    place = {key: value for key, value in _place(recording.name, recording).items() if key in PLACE_LABELS}
+    place = {key: value for key, value in labels.items() if key in PLACE_LABELS}
     return Relabeller(CanonicalSeries(engine, recording.engine_version.split()[0]), place, max_series=10_000)
 
 

@@ -78,6 +78,7 @@ BAD = {
     "models: [{name: m}, {name: m}]": "models[1].name: 'm' is there twice",
     "models: [{name: m, engine: gpt}]": "models[0].engine: 'gpt' is none of ",
     "prices: [{gpu: '(', on_demand_dollars_per_hour: 1}]": "prices[0].gpu: '(' is no regular expression",
+    "prices: [{gpu: 'A10(?!0)', on_demand_dollars_per_hour: 1}]": "prices[0].gpu: 'A10(?!0)': Prometheus's expressions",
     "prices: [{gpu: a, on_demand_dollars_per_hour: -1}]": "prices[0].on_demand_dollars_per_hour: Expected `float` >= 0",
     "slos: {windows: [{long: 4h, short: 5m, budget_share: 0.1, severity: critical, pending: 1m}]}": (
         "slos.windows[0].long: 4h is not recorded; take one of 5m, 30m, 1h"
