@@ -86,11 +86,12 @@ class Relabeller:
 
     def relabel(self, body: bytes) -> Relabelled:
         """Relabel one scrape; never raises, whatever the body."""
-        lines = _lines(body)
-        result = self._by_layout(lines) if self._layout is not None else None
+        text = _text(body)
+        result = self._by_layout(text) if self._layout is not None else None
         if result is not None:
             self._scrapes_by_layout += 1
             return result
+        lines = text.split(b"\n")
         result = self._by_heads(lines)
         if self._merge_found:
             # A series that had come out by itself turned out to have a second source: now that is known.
@@ -115,29 +116,31 @@ class Relabeller:
             self._models = models
         self._layout, self._scrapes_by_layout = layout, 0
 
-    def _by_layout(self, lines: list[bytes]) -> Relabelled | None:
+    def _by_layout(self, text: bytes) -> Relabelled | None:
         """Relabel lines that stand where they stood; None when they do not."""
         layout, self._layout = self._layout, None
-        texts = layout.values(lines) if layout is not None else None
-        if layout is None or texts is None:
+        values = layout.values(text.decode("latin-1")) if layout is not None else None
+        if layout is None or values is None:
             return None
-        if not are_numbers(texts):
-            checked = [value for text in texts if (value := written(text)) is not None]
-            if len(checked) < len(texts):
+        plain = layout.plain(values)
+        if not are_numbers(plain):
+            checked = [value for text in plain if (value := written(text)) is not None]
+            if len(checked) < len(plain):
                 return None
-            texts = checked
+            plain = checked
         section: dict[Family, bytes] = {}
-        for family, start, end, template in layout.spans:
-            block = template % tuple(texts[start:end])
-            section[family] = section[family] + block if family in section else block
+        for family, start, end, pieces in layout.spans:
+            block = pieces.copy()
+            block[1::2] = plain[start:end]
+            section[family] = "".join(block).encode("latin-1")
         touched: list[Series] = []
-        for position, head, merge in layout.merged:
-            value = written(lines[position].removeprefix(head))
+        for position, merge in layout.merged:
+            value = written(values[position])
             if value is None:
                 return None
             self._gather(merge, value, touched)
         self._layout = layout
-        return Relabelled(section, len(texts) + self._put_merged(section, touched))
+        return Relabelled(section, len(plain) + self._put_merged(section, touched))
 
     def _by_heads(self, lines: list[bytes]) -> Relabelled:
         """Relabel lines in any order, and learn the heads that are new."""
@@ -153,19 +156,19 @@ class Relabeller:
             if entry is _MISSING:
                 self._unknown(line)
             elif entry is not None:
-                self._put(entry, written(line[len(head) :]))
+                self._put(entry, written(line[len(head) :].decode("latin-1")))
         section = {family: b"\n".join(found) + b"\n" for family, found in self._out.items()}
         series = sum(map(len, self._out.values())) + self._put_merged(section, self._touched)
         return Relabelled(section, series, self._bad, self._repeated, self._over)
 
-    def _put(self, entry: Entry, value: bytes | None) -> None:
+    def _put(self, entry: Entry, value: str | None) -> None:
         if value is None:
             self._bad += 1
         elif isinstance(entry, Merge):
             self._gather(entry, value, self._touched)
         else:
             for series in entry or ():
-                self._out.setdefault(series.family, []).append(series.text + value)
+                self._out.setdefault(series.family, []).append(series.text + value.encode())
 
     def _unknown(self, line: bytes) -> None:
         """A line whose head is new, repeated, followed by a timestamp, or oddly spaced; or that is no sample."""
@@ -178,7 +181,7 @@ class Relabeller:
             return
         found = split_series(stripped)
         fields = found[1].split(b"#", 1)[0].split() if found else []
-        value = written(fields[0]) if 1 <= len(fields) <= 2 else None
+        value = written(fields[0].decode("latin-1")) if 1 <= len(fields) <= 2 else None
         if found is None or value is None:
             self._bad += 1
             return
@@ -260,7 +263,7 @@ class Relabeller:
                 self._models.add(labels["model"])
         return series
 
-    def _gather(self, merge: Merge, text: bytes, touched: list[Series]) -> None:
+    def _gather(self, merge: Merge, text: str, touched: list[Series]) -> None:
         """Take one value of series that are merged or converted."""
         raw = float(text)
         for series, route in merge.targets:
@@ -283,8 +286,8 @@ class Relabeller:
         return len(touched)
 
 
-def _lines(body: bytes) -> list[bytes]:
-    """Cut a body into lines. Some frameworks send the text as one JSON string; some, other line ends."""
+def _text(body: bytes) -> bytes:
+    """Return the lines with a newline between them. Some frameworks send one JSON string; some, other line ends."""
     body = body.removeprefix(b"\xef\xbb\xbf")
     if body[:1] == b'"':
         try:
@@ -295,4 +298,4 @@ def _lines(body: bytes) -> list[bytes]:
             body = unquoted.encode("utf-8", "replace")
     if b"\r" in body:
         body = body.replace(b"\r\n", b"\n")
-    return body.strip(b"\n").split(b"\n")
+    return body.strip(b"\n")
