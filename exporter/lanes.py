@@ -63,11 +63,11 @@ class Lanes:
         self._turn_seconds = turn_seconds
         self._most = most
         self._lock = threading.Lock()
-        self._something_due = threading.Condition(self._lock)
         self._all_ended = threading.Condition(self._lock)
         self._due: deque[Task[Any]] = deque()
         self._ended = 0
-        self._idle = 0
+        # The last to become idle is the next to work: its stack is still in the processor's cache.
+        self._idle: list[threading.Condition] = []
         self._threads: list[threading.Thread] = []
         self._closed = False
 
@@ -102,24 +102,25 @@ class Lanes:
         with self._lock:
             self._closed = True
             self._due.clear()
-            self._something_due.notify_all()
+            while self._idle:
+                self._idle.pop().notify()
 
     def _add_lane(self) -> None:
         """Let one more lane work: one that is idle, or a new one."""
         if self._idle:
-            self._something_due.notify()
+            self._idle.pop().notify()
         elif len(self._threads) < self._most and not self._closed:
             lane = threading.Thread(target=self._work, name=f"{self._name}-{len(self._threads)}", daemon=True)
             self._threads.append(lane)
             lane.start()
 
     def _work(self) -> None:
+        something_due = threading.Condition(self._lock)
         while True:
             with self._lock:
-                self._idle += 1
                 while not self._due and not self._closed:
-                    self._something_due.wait()
-                self._idle -= 1
+                    self._idle.append(something_due)
+                    something_due.wait()
                 if self._closed:
                     return
                 task = self._due.popleft()
