@@ -1,10 +1,10 @@
-"""Keeps the process small: one arena of glibc's allocator instead of one a thread, and large blocks given back."""
+"""Keeps the process small: one arena of glibc's allocator instead of one a thread, and free memory given back."""
 
 from __future__ import annotations
 
 import ctypes
 
-__all__ = ["keep_small"]
+__all__ = ["give_back", "keep_small"]
 
 # malloc.h of glibc.
 _M_MMAP_THRESHOLD = -3
@@ -24,3 +24,12 @@ def keep_small() -> bool:
     if mallopt is None:
         return False
     return all(mallopt(what, value) == 1 for what, value in ((_M_ARENA_MAX, 1), (_M_MMAP_THRESHOLD, _LARGE_BYTES)))
+
+
+def give_back() -> bool:
+    """Give the system what glibc keeps of freed memory, also between what is in use; False where there was none.
+
+    Bodies of changing size cut the heap up. It takes 0.4 ms, so once in a while.
+    """
+    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return malloc_trim is not None and malloc_trim(0) == 1

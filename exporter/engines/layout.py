@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
+from weakref import WeakValueDictionary
 
 from catalog.translate import Route
 from exporter.exposition import Family
@@ -75,17 +75,35 @@ def laid_out(lines: list[bytes], entries: Mapping[bytes, Entry]) -> Layout:
             merged.append((position, entry))
         elif entry is not None:
             plain += [(position, series) for series in entry]
-        # Replicas of one model have most heads in common.
-        heads.append(sys.intern((line if line[:1] == b"#" else head).decode("latin-1")))
+        heads.append((line if line[:1] == b"#" else head).decode("latin-1"))
     families = {family: number for number, family in enumerate(dict.fromkeys(one.family for _, one in plain))}
     plain.sort(key=lambda placed: families[placed[1].family])
     return Layout(
-        heads,
+        _shared(heads),
         sum(map(len, heads)),
         _picker([position for position, _ in plain]),
         _spans([series for _, series in plain]),
         merged,
     )
+
+
+class _Heads(list[str]):
+    """The heads of a body, in a list that can be referred to weakly."""
+
+    __slots__ = ("__weakref__",)
+
+
+_heads_in_use: WeakValueDictionary[int, _Heads] = WeakValueDictionary()
+
+
+def _shared(heads: list[str]) -> list[str]:
+    """Return the same heads, as one list for all replicas of a model: they are a third of what a layout takes."""
+    key = hash(tuple(heads))
+    known = _heads_in_use.get(key)
+    if known == heads:
+        return known
+    own = _heads_in_use[key] = _Heads(heads)
+    return own
 
 
 def _picker(positions: list[int]) -> Callable[[list[str]], Sequence[str]]:

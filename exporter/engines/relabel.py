@@ -159,6 +159,7 @@ class Relabeller:
                 self._put(entry, written(line[len(head) :].decode("latin-1")))
         section = {family: b"\n".join(found) + b"\n" for family, found in self._out.items()}
         series = sum(map(len, self._out.values())) + self._put_merged(section, self._touched)
+        self._out, self._touched = {}, []
         return Relabelled(section, series, self._bad, self._repeated, self._over)
 
     def _put(self, entry: Entry, value: str | None) -> None:

@@ -15,7 +15,7 @@ _NUMBERS = re.compile(rb"(?:\d{1,99}+\.?+\d{0,99}+(?:[eE][+-]?+\d{1,2}+)?+\n)*+"
 _SHAPE = bytes.maketrans(b"123456789-", b"000000000+")
 _LONG = b"0" * 100
 _WORDS = {"nan": "NaN", "inf": "+Inf", "infinity": "+Inf"}
-_KEPT = 4096
+_KEPT = 256
 
 
 @lru_cache(_KEPT)
