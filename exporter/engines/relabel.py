@@ -15,15 +15,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from catalog.exposition import read_series, split_series
 from catalog.translate import Route, merged
 from exporter.engines.layout import Entry, Layout, Merge, Series, laid_out
+from exporter.engines.resolver import Learnt, Resolver
 from exporter.engines.values import are_numbers, is_number, written
 from exporter.exposition import Family, label_text, number_text
 
-__all__ = ["Relabelled", "Relabeller", "Resolver"]
+__all__ = ["Relabelled", "Relabeller"]
 
 _MISSING = object()
 # A cache of which a quarter was not met again holds a life that has ended (a restart, other labels).
@@ -32,22 +33,6 @@ _STALE_SPARE = 64
 # A layout that held for fewer scrapes than this is no reason to forget what its lines mean.
 _STEADY_SCRAPES = 3
 _HASH = ord("#")
-
-
-class Resolver(Protocol):
-    """What a series means: decided once for each series, not for each sample."""
-
-    def routes(self, name: str, labels: Mapping[str, str]) -> tuple[Route, ...]:
-        """Return the series that this raw one feeds; empty to leave it out."""
-
-    def product(self, route: Route, value: float) -> float | None:
-        """Return the product of which `value` is one factor, or None while others are unknown."""
-
-    def family(self, sample_name: str) -> Family:
-        """Return the family of a sample that `routes` named."""
-
-    def comment(self, line: bytes) -> None:
-        """See a comment line, the first time that it comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +47,16 @@ class Relabelled:
 
 
 class Relabeller:
-    """Relabels the scrapes of one endpoint. `place` are labels that every series gets; they win over its own."""
+    """Relabels the scrapes of one endpoint. `place` are labels that every series gets; they win over its own.
 
-    def __init__(self, resolver: Resolver, place: Mapping[str, str], *, max_series: int) -> None:
+    What `learnt` holds is not worked out again; whoever gives it empties it, at any time.
+    """
+
+    def __init__(
+        self, resolver: Resolver, place: Mapping[str, str], *, max_series: int, learnt: Learnt | None = None
+    ) -> None:
         self._resolver = resolver
+        self._learnt = learnt
         self._place = dict(place)
         self._max_series = max_series
         self._scrapes_by_layout = _STEADY_SCRAPES
@@ -230,8 +221,14 @@ class Relabeller:
         return part == ("_bucket" if bound == "le" else "") and is_number(route.labels.get(bound, ""))
 
     def _routes(self, head: bytes) -> tuple[Route, ...]:
+        known = self._learnt.get(head) if self._learnt is not None else None
+        if known is not None:
+            return known
         named = read_series(head.rstrip().removesuffix(b"}"))
-        return self._resolver.routes(*named) if named else ()
+        routes = self._resolver.routes(*named) if named else ()
+        if self._learnt is not None:
+            self._learnt[head] = routes
+        return routes
 
     def _entry(self, head: bytes, targets: tuple[tuple[Series, Route], ...]) -> Entry:
         if not targets:

@@ -14,6 +14,7 @@ from catalog.exposition import parse
 from catalog.translate import Translator
 from exporter.engines.canonical import CanonicalSeries, RawSeries
 from exporter.engines.relabel import Relabelled, Relabeller
+from exporter.engines.resolver import Learnt
 from exporter.exposition import render
 from recordings.reader import bundled, load, scrapes
 
@@ -144,6 +145,21 @@ def test_one_line_that_changed_gives_what_it_would_give_without_the_scrapes_befo
             used.relabel(b"\n".join(lines))
         result, expected = used.relabel(changed), fresh.relabel(changed)
         assert values_of(result) == values_of(expected), lines[number]
+
+
+def test_replicas_that_share_what_they_learn_give_each_its_own_series() -> None:
+    body = [scrape.exposition for scrape in scrapes(load("kv_preemption")) if scrape.up][-1]
+    learnt: Learnt = {}
+    for number in range(3):
+        place = {**PLACE, "pod": f"p-{number}"}
+        alone = Relabeller(CanonicalSeries(ENGINES["vllm"], ""), place, max_series=10_000)
+        together = Relabeller(CanonicalSeries(ENGINES["vllm"], ""), place, max_series=10_000, learnt=learnt)
+        expected = alone.relabel(body).section
+        assert together.relabel(body).section == expected
+        assert learnt
+        if number == 1:
+            learnt.clear()
+        assert together.relabel(body).section == expected
 
 
 def test_a_series_that_is_gone_does_not_come_out() -> None:
