@@ -64,6 +64,21 @@ held = resident()
 assert give_back()
 print(held - resident())
 """
+CYCLES = """
+import gc, weakref
+from exporter.memory import collect_cycles
+gc.set_threshold(50_000, 10, 10)
+class Node:
+    pass
+collect_cycles()
+assert gc.get_freeze_count() > 1000
+seen = weakref.WeakSet()
+for _ in range(20_000):
+    node = Node()
+    node.itself = node
+    seen.add(node)
+print(len(seen))
+"""
 ON_GLIBC = pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="another C library than glibc")
 
 
@@ -77,6 +92,11 @@ def test_large_blocks_are_given_back_at_once() -> None:
 def test_free_memory_between_what_is_in_use_is_given_back_when_asked_for() -> None:
     done = subprocess.run([sys.executable, "-c", BETWEEN], capture_output=True, text=True, timeout=60, check=True)
     assert int(done.stdout) > 40 << 20
+
+
+def test_cycles_that_connections_leave_do_not_pile_up() -> None:
+    done = subprocess.run([sys.executable, "-c", CYCLES], capture_output=True, text=True, timeout=60, check=True)
+    assert int(done.stdout) < 2000
 
 
 @ON_GLIBC
