@@ -31,7 +31,7 @@ def written(text: str) -> str | None:
 def are_numbers(texts: Sequence[str]) -> bool:
     """Tell whether all these are plain numbers, to be written as they are; False when one must be looked at.
 
-    All at once takes a tenth of the time of one by one, and by their shape a fifth of that again.
+    All at once takes a tenth of the time of one by one, and by their shape two thirds of that.
     """
     lines = ("\n".join(["", *texts, ""]) if texts else "\n").encode("latin-1", "replace")
     return _are_of_usual_shape(lines) or _NUMBERS.fullmatch(lines, 1) is not None
