@@ -217,8 +217,25 @@ def test_a_lane_that_is_free_again_is_taken_before_a_new_one_is_made(hangs: Call
         until(lambda task=other: not task.is_running)  # type: ignore[misc]
         hang.release.set()
         until(lambda task=stuck: not task.is_running)  # type: ignore[misc]
-        until(lambda: lanes._idle == len(lanes._threads))
+        until(lambda: len(lanes._idle) == len(lanes._threads))
     assert len(lanes._threads) == 2
+    lanes.close()
+    assert lanes.join(20)
+
+
+def test_of_the_idle_lanes_the_one_that_worked_last_works_again(hangs: Callable[[], Hang]) -> None:
+    lanes = Lanes("last", turn_seconds=TURN_SECONDS, most=8)
+    hang = hangs()
+    stuck, other = Task(hang), Task(threading.get_ident)
+    lanes.run([stuck, other], soon(0.3))
+    hang.release.set()
+    until(lambda: len(lanes._idle) == 2)
+    used = set()
+    for _ in range(8):
+        lanes.run([other], soon())
+        used.add(other.outcome.value)
+        until(lambda: len(lanes._idle) == 2)
+    assert len(used) == 1
     lanes.close()
     assert lanes.join(20)
 
