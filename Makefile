@@ -32,9 +32,10 @@ bench: $(STAMP)  ## ratios against a plain loop, grep, other exporters and parse
 	$(BIN)/python -m benchmarks.logs
 	$(BIN)/python -m benchmarks.exporter --growth
 
-generate: $(STAMP)  ## what is made from the code: the signatures' literals, the exporter's manifests, boards
+generate: $(STAMP)  ## what is made from the code: literals of signatures, the exporter's manifests, rules, boards
 	$(BIN)/python -m troubleshoot.logs.literal_table_writer
 	$(BIN)/python -m exporter.deploy.generate
+	$(BIN)/inferwatch alerts generate
 	$(BIN)/inferwatch dashboards generate
 
 format: $(STAMP)
