@@ -43,4 +43,4 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist out .coverage* coverage.xml .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .node build dist out .coverage* coverage.xml .pytest_cache .mypy_cache .ruff_cache .hypothesis
