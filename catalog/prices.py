@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from msgspec import Meta
 
 from catalog.settings import Part
 
-__all__ = ["DEFAULT_PRICES", "SPOT_LABELS", "Price", "SpotLabel"]
+__all__ = ["DEFAULT_PRICES", "SPOT_LABELS", "Price", "SpotLabel", "price_of"]
 
 Dollars = Annotated[float, Meta(ge=0)]
 
@@ -47,3 +48,8 @@ SPOT_LABELS: tuple[SpotLabel, ...] = (
     SpotLabel(label="label_cloud_google_com_gke_spot", value="true"),
     SpotLabel(label="label_kubernetes_azure_com_scalesetpriority", value="spot"),
 )
+
+
+def price_of(gpu_name: str, prices: tuple[Price, ...] = DEFAULT_PRICES) -> Price | None:
+    """The first price whose pattern is the whole name, as the driver gives it; None where there is none."""
+    return next((price for price in prices if re.fullmatch(price.gpu, gpu_name)), None)
