@@ -71,8 +71,29 @@ def _quantization(config: Config, text: Config) -> str | None:
     for holder in (config, text):
         declared = holder.get("quantization_config")
         if isinstance(declared, Mapping) and declared.get("quant_method"):
-            return str(declared["quant_method"]).lower()
+            return _method(declared, str(declared["quant_method"]).lower())
     return None
+
+
+def _method(declared: Config, name: str) -> str:
+    """The width behind a method's name: gptq may have 8 bits, and compressed-tensors and modelopt may have any."""
+    if name == "compressed-tensors":
+        groups = declared.get("config_groups")
+        weights = [group.get("weights") for group in groups.values()] if isinstance(groups, Mapping) else []
+        found = next((each for each in weights if isinstance(each, Mapping)), {})
+        kinds: Mapping[tuple[object, object], str] = {
+            (8, "float"): "fp8",
+            (8, "int"): "int8",
+            (4, "int"): "int4",
+            (4, "float"): "nvfp4",
+        }
+        return kinds.get((found.get("num_bits"), found.get("type")), name)
+    if name == "modelopt":
+        algorithm = str(declared.get("quant_algo") or "").lower()
+        return next((known for known in ("nvfp4", "fp8") if algorithm.startswith(known)), name)
+    if name == "gptq" and declared.get("bits") == 8:
+        return "int8"
+    return "int8" if name == "bitsandbytes" and declared.get("load_in_8bit") is True else name
 
 
 def _shape(reader: _Reader, family: Family, model_type: str, quantization: str | None) -> ModelShape:
