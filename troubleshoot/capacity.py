@@ -101,7 +101,8 @@ def weight_bytes(
 ) -> float:
     """Return the weights that the fullest GPU holds; `model` is a shape, or a bare parameter count.
 
-    A pipeline's fullest stage has one vocabulary table beside its layers. Tensor parallelism divides them evenly; norms and key/value heads that every GPU repeats add under 2 %.
+    A pipeline's fullest stage has one vocabulary table beside its layers. Tensor parallelism divides weights
+    evenly; norms and key/value heads that every GPU repeats add under 2 %.
     What an engine reports lies up to 0.5 % higher, for the allocator rounds each tensor up to 2 MiB
     (Llama-2-13B: 24.24 GiB of weights, 24.29 GiB reported).
     """

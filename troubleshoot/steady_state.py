@@ -31,6 +31,7 @@ from troubleshoot.roofline import (
 
 _MOST_SEQUENCES = 100_000
 _ROUNDS = 200
+_HALVINGS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,26 +99,44 @@ class Replica:
         computing = load.fresh_tokens / (self._prefill_limit(load) * TYPICAL_PREFILL_SHARE)
         return computing + all_reduce_seconds(self.shape, load.fresh_tokens, self.tensor_parallel, self.gpu)
 
-    def delay_seconds(self, load: Load, batch: float) -> float:
-        """How long one prompt holds up the sequences that decode beside it, in each of its chunks beyond a step."""
-        chunks = math.ceil(load.fresh_tokens / self.batched_tokens)
-        step = self.step_seconds(batch, mean_resident_tokens(load.prompt_tokens, load.output_tokens))
-        room = max(step - self._arithmetic_seconds(batch), 0.0)
-        return max(self.prefill_seconds(load) - chunks * room, 0.0) / self.pipeline_parallel
+    def token_seconds(self, load: Load, batch: float, prompts_a_step: float) -> float:
+        """The time of a token for `batch` sequences while, on average, so many prompts are computed in each step.
 
-    def first_token_seconds(self, load: Load, batch: float, rate: float = 0.0) -> float:
+        A prompt goes in chunks of `batched_tokens`; each step with a chunk has room for arithmetic beside its reading.
+        """
+        step, room = self._step_and_room(load, batch)
+        chunks = prompts_a_step * math.ceil(load.fresh_tokens / self.batched_tokens)
+        return step + max(prompts_a_step * self._prompt_seconds(load) - min(chunks, 1.0) * room, 0.0)
+
+    def token_seconds_at(self, load: Load, batch: float, rate: float) -> float:
+        """The same while `rate` prompts a second arrive; infinite where they take all the time."""
+        step, room = self._step_and_room(load, batch)
+        chunks = math.ceil(load.fresh_tokens / self.batched_tokens)
+        prompt = self._prompt_seconds(load)
+        busy = rate * max(prompt - chunks * room, 0.0)
+        if busy < 1 and rate * step / (1 - busy) * chunks <= 1:
+            return step / (1 - busy)
+        return (step - room) / (1 - rate * prompt) if rate * prompt < 1 else math.inf
+
+    def _step_and_room(self, load: Load, batch: float) -> tuple[float, float]:
+        step = self.step_seconds(batch, mean_resident_tokens(load.prompt_tokens, load.output_tokens))
+        return step, max(step - self._arithmetic_seconds(batch), 0.0)
+
+    def _prompt_seconds(self, load: Load) -> float:
+        return self.prefill_seconds(load) / self.pipeline_parallel
+
+    def first_token_seconds(self, load: Load, step_seconds: float, rate: float = 0.0, batch: float = 1.0) -> float:
         """Time to first token: server, half of a running step, the prompts that arrived before, the own prompt.
 
-        At `rate` requests a second the queue is that of random arrivals at a server of constant time. Infinite where
-        prompts arrive faster than they are computed.
+        `step_seconds` is a step of the engine as it runs, prompts included. At `rate` requests a second the queue is
+        that of random arrivals at a server of constant time; infinite where prompts arrive faster than are computed.
         """
-        step = self.step_seconds(batch, mean_resident_tokens(load.prompt_tokens, load.output_tokens))
-        prompt = self.prefill_seconds(load) / self.pipeline_parallel
+        prompt = self._prompt_seconds(load)
         busy = rate * prompt
         if busy >= 1:
             return math.inf
-        queue = SERVER_SECONDS + (step / 2 if batch > 1 else 0.0) + busy * prompt / (2 * (1 - busy))
-        return expected_ttft(load.fresh_tokens, self._prefill_limit(load), queue, step_seconds=step)
+        queue = SERVER_SECONDS + (step_seconds / 2 if batch > 1 else 0.0) + busy * prompt / (2 * (1 - busy))
+        return expected_ttft(load.fresh_tokens, self._prefill_limit(load), queue, step_seconds=step_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +153,8 @@ class Pace:
 def at_concurrency(replica: Replica, load: Load, sequences: float) -> Pace:
     """The pace when so many requests always run, each followed at once by the next."""
     steps = max(load.output_tokens - 1, 0.0)
-    held_up = replica.delay_seconds(load, sequences) * (sequences - 1) / max(load.output_tokens, 1.0)
-    tpot = replica.step_seconds(sequences, mean_resident_tokens(load.prompt_tokens, load.output_tokens)) + held_up
-    first = replica.first_token_seconds(load, sequences)
+    tpot = replica.token_seconds(load, sequences, (sequences - 1) / max(load.output_tokens, 1.0))
+    first = replica.first_token_seconds(load, tpot, batch=sequences)
     rate = sequences / (first + steps * tpot)
     return Pace(sequences, tpot, first, rate, rate * load.output_tokens)
 
@@ -147,20 +165,18 @@ def at_rate(replica: Replica, load: Load, rate: float) -> Pace | None:
     By Little's law `rate` times the time that a request decodes are running, and how long it decodes depends on
     that; the smallest number that agrees with itself is the steady state.
     """
-    resident = mean_resident_tokens(load.prompt_tokens, load.output_tokens)
     batch, tpot = 1.0, 0.0
     for _ in range(_ROUNDS):
-        busy = rate * replica.delay_seconds(load, batch)
-        if busy >= 1 or batch > _MOST_SEQUENCES:
-            return None
-        tpot = replica.step_seconds(max(batch, 1.0), resident) / (1 - busy)
+        tpot = replica.token_seconds_at(load, max(batch, 1.0), rate)
         running = rate * max(load.output_tokens - 1, 0.0) * tpot
+        if running > _MOST_SEQUENCES:
+            return None
         if abs(running - batch) <= 1e-3 * batch:
             break
-        batch = running
+        batch = (batch + running) / 2
     else:
         return None
-    first = replica.first_token_seconds(load, max(batch, 1.0), rate)
+    first = replica.first_token_seconds(load, tpot, rate, batch)
     return None if math.isinf(first) else Pace(batch, tpot, first, rate, rate * load.output_tokens)
 
 
@@ -179,7 +195,7 @@ def highest_rate(
         return pace if pace.batch + 2 * math.sqrt(pace.batch) <= max(sequences, 3) else None
 
     best, low, high = None, 0.0, at_concurrency(replica, load, sequences).requests_per_second * 2 + 1.0
-    for _ in range(40):
+    for _ in range(_HALVINGS):
         middle = (low + high) / 2
         pace = holds(middle)
         low, high = (middle, high) if pace else (low, middle)
