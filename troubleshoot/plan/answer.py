@@ -54,7 +54,7 @@ def plan(question: Question) -> Planned:
         estimate,
         dollars,
         command,
-        tuple(variants(question)),
+        tuple(variants(question, estimate)),
         tuple(slices(single)),
         tuple(shared(single)),
         tuple(notes),

@@ -30,8 +30,19 @@ class Option:
     note: str = ""
 
 
-def variants(question: Question) -> Iterator[Option]:
-    """The same GPUs with narrower weights and with a narrower KV cache, where that changes something."""
+def variants(question: Question, base: Estimate) -> Iterator[Option]:
+    """The same GPUs with narrower weights and with a narrower KV cache, where that changes something.
+
+    They are grouped as in `base` where that fits, so that only the widths differ.
+    """
+    if base.fits:
+        layout = base.layout
+        question = replace(
+            question,
+            gpus=layout.group * layout.replicas,
+            tensor_parallel=layout.tensor_parallel,
+            pipeline_parallel=layout.pipeline_parallel,
+        )
     if question.quantization == "auto" and not question.shape.quantization:
         for method in _QUANTIZED:
             note = "needs a quantized checkpoint" if method == "int4" else _fp8_note(question.gpu)
