@@ -60,7 +60,7 @@ _INSTANCES = (
 
 
 def gpu_of_product(value: str) -> Gpu | None:
-    """The GPU that a product label names, with the suffixes of sharing (`-SHARED`) and MIG left out; None if unknown."""
+    """The GPU that a product label names, without the suffix of sharing (`-SHARED`) or MIG; None if unknown."""
     name = value.removesuffix("-SHARED")
     return find_gpu(_GKE.get(name, name))
 

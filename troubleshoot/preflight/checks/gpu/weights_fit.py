@@ -1,0 +1,62 @@
+"""The weights against the GPU's memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from troubleshoot.preflight.checks.base import Fix, Judgement, Severity, Subject, WorkloadCheck
+from troubleshoot.preflight.quantity import gibibytes
+from troubleshoot.preflight.sizing import memory_share
+
+
+class WeightsFit(WorkloadCheck):
+    """Weights that fill the engine's share of the GPU leave no room for a KV cache: it does not start."""
+
+    id = "weights_fit"
+    severity = Severity.CRITICAL
+    title = "The weights do not fit the GPU"
+    needs = "the GPU (a node label, machine type or MIG slice) and the model's size, from a name that is known"
+
+    def applies(self, subject: Subject) -> bool:
+        """Engines that put the model into the GPU's memory whole."""
+        return (
+            subject.engine is not None
+            and subject.engine.name not in {"triton", "llamacpp"}
+            and subject.workload.role != "worker"
+        )
+
+    def judge(self, subject: Subject) -> Iterable[Judgement]:
+        """See the class. Nothing but the weights is counted, so that what is found is certain."""
+        engine, model, card, spans = subject.engine, subject.model, subject.card, subject.parallelism
+        if engine is None or "--cpu-offload-gb" in engine.settings:
+            return
+        lacking = [
+            what
+            for what, known in (("the GPU", card), ("the model's size", model), ("the GPUs it spans", spans))
+            if not known
+        ]
+        if card is None or model is None or spans is None:
+            yield self.not_checked(subject.title, f"{' and '.join(lacking)}: {self.needs}" if lacking else "")
+            return
+        if not engine.arguments_known and not engine.setting("tensor parallel"):
+            yield self.not_checked(
+                subject.title, "the arguments that the serving runtime, preset or --config file gives"
+            )
+            return
+        share = memory_share(engine) or 1.0
+        each, room = model.weights_bytes / spans, card.memory_bytes * min(share, 1.0)
+        if each >= room:
+            wanted = 2 ** math.ceil(math.log2(model.weights_bytes / (card.memory_bytes * 0.8)))
+            found = engine.setting("tensor parallel") or engine.model
+            yield self.finding(
+                subject.title,
+                found.field if found else engine.container.field,
+                f"{gibibytes(each)} of weights on each of {spans} GPU{'s' * (spans != 1)}, and {share:.0%} of {card.name} is {gibibytes(room)}.",
+                Fix(
+                    engine.flag("tensor parallel") or "GPUs",
+                    spans,
+                    wanted,
+                    f"{gibibytes(model.weights_bytes / wanted)} each, with room for the KV cache; or quantise, or a larger GPU",
+                ),
+            )
