@@ -37,6 +37,10 @@ _COMMANDS = {
         "inferwatch.commands.plan:command",
         "Say what a model needs and gives on given GPUs, or which GPUs a load needs.",
     ),
+    "preflight": _Entry(
+        "inferwatch.commands.preflight:command",
+        "Check Kubernetes manifests of inference servers before they are applied.",
+    ),
     "exporter": _Entry(
         "inferwatch.commands.exporter:command",
         "Serve a node's GPUs and inference engines to Prometheus, under one schema.",

@@ -40,6 +40,10 @@ class Passed:
     subject: str
 
 
+OF_EVERY_OBJECT = frozenset({"required_fields", "api_version"})
+"""Checks that say nothing about serving models: a ConfigMap passes them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """The whole answer; findings worst first, then by file and line.
@@ -61,7 +65,8 @@ class Result:
         """One of "findings", "passed", or "nothing checked" where no workload serves a model."""
         if self.findings:
             return "findings"
-        return "passed" if self.subjects else "nothing checked"
+        judged = any(each.check not in OF_EVERY_OBJECT for each in self.passed)
+        return "passed" if judged else "nothing checked"
 
     def count(self, severity: Severity) -> int:
         """How many findings have this severity."""

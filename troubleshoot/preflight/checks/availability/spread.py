@@ -41,7 +41,7 @@ class Spread(WorkloadCheck):
                 Fix(
                     "topologySpreadConstraints",
                     None,
-                    f"topologyKey: {HOST}, maxSkew: 1",
+                    f"maxSkew 1 over {HOST}",
                     "a replica a node; add one for zones",
                 ),
             )
@@ -63,7 +63,7 @@ class Spread(WorkloadCheck):
                 Fix(
                     "topologySpreadConstraints",
                     None,
-                    f"topologyKey: {ZONE}, whenUnsatisfiable: ScheduleAnyway",
+                    f"ScheduleAnyway over {ZONE}",
                     "a zone can fail",
                 ),
                 severity=Severity.INFO,

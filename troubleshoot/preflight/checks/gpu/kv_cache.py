@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from troubleshoot import capacity
+from troubleshoot.model_shape import ModelShape
 from troubleshoot.preflight.checks.base import Fix, Judgement, Severity, Subject, WorkloadCheck
 from troubleshoot.preflight.engine import Engine, Setting
 from troubleshoot.preflight.quantity import gibibytes
@@ -89,9 +90,9 @@ class KvCache(WorkloadCheck):
         shape, asked = model.shape, engine.setting("context")
         if shape is None or best.tokens is None or likely.tokens is None:
             return
-        context = (asked.integer if asked else None) or shape.max_position_embeddings
+        context = asked.integer if asked else _default_context(engine, shape)
         tensor = engine.count("tensor parallel") or 1
-        if context is None or engine.name == "tgi":
+        if context is None:
             return
         if not shape.sliding_layers and context > best.tokens:
             longest = capacity.longest_context(likely.free_bytes, shape, tensor_parallel=tensor)
@@ -103,9 +104,23 @@ class KvCache(WorkloadCheck):
                 Fix(engine.flag("context"), context, longest or 1024, "what fits beside weights and activations"),
             )
             return
+        yield from self._tgi_batch(subject, engine, likely)
         sequences = engine.setting("sequences")
         if sequences and sequences.integer:
             yield from self._against_sequences(subject, engine, sequences, context, likely.tokens)
+
+    def _tgi_batch(self, subject: Subject, engine: Engine, cache: Cache) -> Iterable[Judgement]:
+        """TGI works the tokens of a batch out by itself for every model that it has its own code for."""
+        batch = engine.settings.get("--max-batch-total-tokens") if engine.name == "tgi" else None
+        if batch and batch.integer and cache.tokens is not None and batch.integer > cache.tokens:
+            yield self.finding(
+                subject.title,
+                batch.field,
+                f"{batch.flag} {batch.integer} is more than the about {cache.tokens} tokens that fit.",
+                Fix(batch.flag, batch.integer, "remove", "TGI measures what fits when it starts"),
+                severity=Severity.WARNING,
+                title="More tokens in a batch than the KV cache holds",
+            )
 
     def _against_sequences(
         self, subject: Subject, engine: Engine, sequences: Setting, context: int, tokens: int
@@ -131,6 +146,11 @@ class KvCache(WorkloadCheck):
             severity=Severity.WARNING if small else Severity.INFO,
             title="More sequences may run than the KV cache holds at full length",
         )
+
+
+def _default_context(engine: Engine, shape: ModelShape) -> int | None:
+    """The context without a setting: the model's own; TGI works its own out from what fits."""
+    return None if engine.name == "tgi" else shape.max_position_embeddings
 
 
 def _lacking(subject: Subject) -> str:

@@ -33,11 +33,18 @@ class WeightsFit(WorkloadCheck):
             return
         lacking = [
             what
-            for what, known in (("the GPU", card), ("the model's size", model), ("the GPUs it spans", spans))
+            for what, known in (
+                ("the GPU (a node label, machine type or MIG slice)", card),
+                ("the model's size, from a name that is known", model),
+                ("a number for how many GPUs it spans", spans),
+            )
             if not known
         ]
         if card is None or model is None or spans is None:
-            yield self.not_checked(subject.title, f"{' and '.join(lacking)}: {self.needs}" if lacking else "")
+            least = (
+                f", each of which takes {gibibytes(model.weights_bytes / spans)} of weights" if model and spans else ""
+            )
+            yield self.not_checked(subject.title, " and ".join(lacking) + least)
             return
         if not engine.arguments_known and not engine.setting("tensor parallel"):
             yield self.not_checked(

@@ -30,7 +30,7 @@ class SecurityContext(WorkloadCheck):
                 subject.title,
                 own.at("privileged"),
                 "privileged: true gives the container the whole node; the device plugin gives it its GPUs without.",
-                Fix("privileged", True, "remove", "or allowPrivilegeEscalation: false"),
+                Fix("privileged", "true", "remove", "or allowPrivilegeEscalation: false"),
                 severity=Severity.WARNING,
                 title="The container is privileged",
             )
@@ -47,7 +47,7 @@ class SecurityContext(WorkloadCheck):
             if not any(place.at(name).value is wanted for place in where)
         ]
         if absent:
-            good = {"runAsNonRoot": True, "allowPrivilegeEscalation": False}
+            good = {"runAsNonRoot": "true", "allowPrivilegeEscalation": "false"}
             yield self.finding(
                 subject.title,
                 own,
