@@ -32,10 +32,11 @@ bench: $(STAMP)  ## ratios against a plain loop, grep, other exporters and parse
 	$(BIN)/python -m benchmarks.logs
 	$(BIN)/python -m benchmarks.exporter --growth
 
-generate: $(STAMP)  ## what is made from the code: the signatures' literals, the exporter's manifests, the rules
+generate: $(STAMP)  ## what is made from the code: the signatures' literals, the exporter's manifests, the rules, plan's accuracy
 	$(BIN)/python -m troubleshoot.logs.literal_table_writer
 	$(BIN)/python -m exporter.deploy.generate
 	$(BIN)/inferwatch alerts generate
+	$(BIN)/python -m benchmarks.plan_accuracy
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
