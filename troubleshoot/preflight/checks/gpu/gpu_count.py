@@ -42,6 +42,9 @@ class GpuCount(WorkloadCheck):
             if any(container.field.at("resources", "claims").items()):
                 yield self.not_checked(subject.title, "the resource claim that gives its GPUs")
                 return
+            if any(container.gpu_resources()):
+                yield self.not_checked(subject.title, "a whole number of GPUs")
+                return
             yield self.finding(
                 subject.title,
                 limits,

@@ -18,7 +18,7 @@ class GpuResources(WorkloadCheck):
 
     def applies(self, subject: Subject) -> bool:
         """Where a GPU is asked for."""
-        return subject.container is not None and subject.container.gpus > 0
+        return subject.container is not None and any(subject.container.gpu_resources())
 
     def judge(self, subject: Subject) -> Iterable[Judgement]:
         """See the class."""

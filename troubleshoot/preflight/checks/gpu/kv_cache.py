@@ -94,6 +94,7 @@ class KvCache(WorkloadCheck):
         tensor = engine.count("tensor parallel") or 1
         if context is None:
             return
+        context = min(context, shape.max_position_embeddings or context)  # more is refused, which is said above
         if not shape.sliding_layers and context > best.tokens:
             longest = capacity.longest_context(likely.free_bytes, shape, tensor_parallel=tensor)
             default = "" if asked else " (the model's own maximum, since it is not set)"
