@@ -156,7 +156,7 @@ def _shared() -> Iterator[Figure]:
         "8.3, three 7B models share an A100",
         "costs 65 % less",
         f"three of 2g.20gb hold {third.estimate.memory.tokens} KV tokens each "
-        f"({third.estimate.most_sequences} sequences) and serve {_percent(third.tokens_per_second / rate)} of a whole GPU",
+        f"({third.estimate.most_sequences} sequences) and serve {_percent(third.tokens_per_second / rate)} of a GPU",
         "a third of the price is right for three models that are mostly idle; under load each has a quarter of the "
         "bandwidth and next to no cache",
     )

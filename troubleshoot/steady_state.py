@@ -109,12 +109,18 @@ class Replica:
         return step + max(prompts_a_step * self._prompt_seconds(load) - min(chunks, 1.0) * room, 0.0)
 
     def token_seconds_at(self, load: Load, batch: float, rate: float) -> float:
-        """The same while `rate` prompts a second arrive; infinite where they take all the time."""
+        """The same while `rate` prompts a second arrive; infinite where they take all the time.
+
+        The prompts of a step are those that arrived during the last one, so the step's length is the smallest that
+        agrees with itself: alone, with less than one chunk in a step, or with one in every step.
+        """
         step, room = self._step_and_room(load, batch)
+        if self.token_seconds(load, batch, rate * step) <= step:
+            return step
         chunks = math.ceil(load.fresh_tokens / self.batched_tokens)
         prompt = self._prompt_seconds(load)
-        busy = rate * max(prompt - chunks * room, 0.0)
-        if busy < 1 and rate * step / (1 - busy) * chunks <= 1:
+        busy = rate * (prompt - chunks * room)
+        if 0 < busy < 1 and rate * step / (1 - busy) * chunks <= 1:
             return step / (1 - busy)
         return (step - room) / (1 - rate * prompt) if rate * prompt < 1 else math.inf
 
