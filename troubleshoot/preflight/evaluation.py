@@ -12,6 +12,8 @@ from troubleshoot.preflight.subject import Options, Subject
 
 __all__ = ["preflight"]
 
+ARGUMENTS = "the arguments that a script, a --config file, the serving runtime or a preset gives"
+
 _Said = Finding | NotChecked | Passed
 
 
@@ -46,7 +48,15 @@ def _said_by(check: Check, cluster: Cluster, subjects: Iterable[Subject]) -> Ite
     elif isinstance(check, WorkloadCheck):
         for subject in subjects:
             if check.applies(subject):
-                yield from list(check.judge(subject)) or _passed(check, subject.title)
+                yield from list(check.judge(subject)) or _silence(check, subject)
+
+
+def _silence(check: WorkloadCheck, subject: Subject) -> list[_Said]:
+    """What it means that a check found nothing."""
+    engine = subject.engine
+    if check.reads_arguments and engine is not None and not engine.arguments_known:
+        return [check.not_checked(subject.title, ARGUMENTS)]
+    return _passed(check, subject.title)
 
 
 def _passed(check: Check, subject: str) -> list[_Said]:

@@ -48,7 +48,12 @@ class Check(ABC):
 
 
 class WorkloadCheck(Check):
-    """A check on one workload that serves a model."""
+    """A check on one workload that serves a model.
+
+    One that `reads_arguments` has not been made, whatever it did not find, where some arguments are not known.
+    """
+
+    reads_arguments: ClassVar[bool] = False
 
     def applies(self, subject: Subject) -> bool:
         """Whether it says anything about this workload: by default, about those that run an engine."""

@@ -14,6 +14,7 @@ class EnforceEager(WorkloadCheck):
     severity = Severity.WARNING
     title = "CUDA graphs are off"
     needs = "the engine's arguments"
+    reads_arguments = True
 
     def judge(self, subject: Subject) -> Iterable[Judgement]:
         """See the class."""

@@ -18,6 +18,7 @@ class EngineFlags(WorkloadCheck):
     severity = Severity.CRITICAL
     title = "This version has no such flag"
     needs = "the engine's version, from the tag of its image"
+    reads_arguments = True
 
     def judge(self, subject: Subject) -> Iterable[Judgement]:
         """See the class."""

@@ -16,6 +16,7 @@ class ModelSource(WorkloadCheck):
     severity = Severity.CRITICAL
     title = "No model is named"
     needs = "the engine's arguments"
+    reads_arguments = True
 
     def applies(self, subject: Subject) -> bool:
         """Engines that serve one model, named in their arguments."""

@@ -17,6 +17,7 @@ class TritonRepository(WorkloadCheck):
     severity = Severity.WARNING
     title = "The model repository is polled"
     needs = "tritonserver's arguments and image"
+    reads_arguments = True
 
     def applies(self, subject: Subject) -> bool:
         """Triton."""

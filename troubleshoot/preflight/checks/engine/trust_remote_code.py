@@ -14,6 +14,7 @@ class TrustRemoteCode(WorkloadCheck):
     severity = Severity.WARNING
     title = "Code from the model's repository is run"
     needs = "the engine's arguments"
+    reads_arguments = True
 
     def judge(self, subject: Subject) -> Iterable[Judgement]:
         """See the class."""

@@ -14,6 +14,7 @@ class VerboseLogging(WorkloadCheck):
     severity = Severity.INFO
     title = "Verbose logging"
     needs = "the engine's arguments and environment"
+    reads_arguments = True
 
     def judge(self, subject: Subject) -> Iterable[Judgement]:
         """See the class."""

@@ -17,6 +17,7 @@ class GpuCount(WorkloadCheck):
     severity = Severity.CRITICAL
     title = "GPUs and parallelism do not agree"
     needs = "how many GPUs one model spans"
+    reads_arguments = True
 
     def applies(self, subject: Subject) -> bool:
         """Engines on GPUs: no build for CPUs or other accelerators, and no worker of a group."""

@@ -22,6 +22,7 @@ class KvCache(WorkloadCheck):
     severity = Severity.CRITICAL
     title = "The KV cache is too small for the context"
     needs = "the GPU (a node label, machine type or MIG slice) and the model's shape, from a name that is known"
+    reads_arguments = True
 
     def applies(self, subject: Subject) -> bool:
         """Engines with a paged cache whose size follows from their settings."""

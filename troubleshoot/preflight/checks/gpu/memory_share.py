@@ -18,6 +18,7 @@ class MemoryShare(WorkloadCheck):
     severity = Severity.CRITICAL
     title = "The engine takes more of the GPU than there is"
     needs = "the share that it takes"
+    reads_arguments = True
 
     def applies(self, subject: Subject) -> bool:
         """vLLM and SGLang, which take a share."""

@@ -19,6 +19,7 @@ class SharedMemory(WorkloadCheck):
     severity = Severity.CRITICAL
     title = "/dev/shm is too small for several GPUs"
     needs = "how many GPUs one model spans"
+    reads_arguments = True
 
     def judge(self, subject: Subject) -> Iterable[Judgement]:
         """See the class."""

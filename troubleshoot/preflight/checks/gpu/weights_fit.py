@@ -17,6 +17,7 @@ class WeightsFit(WorkloadCheck):
     severity = Severity.CRITICAL
     title = "The weights do not fit the GPU"
     needs = "the GPU (a node label, machine type or MIG slice) and the model's size, from a name that is known"
+    reads_arguments = True
 
     def applies(self, subject: Subject) -> bool:
         """Engines that put the model into the GPU's memory whole."""
