@@ -7,7 +7,7 @@ from typing import Literal, TextIO, get_args
 from troubleshoot.preflight.result import Result
 
 Format = Literal["text", "json", "sarif", "markdown"]
-FORMATS: tuple[str, ...] = get_args(Format)
+FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 def render(result: Result, report: Format, *, stream: TextIO, version: str) -> None:
