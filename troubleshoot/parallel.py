@@ -32,7 +32,7 @@ def tensor_parallel_obstacle(shape: ModelShape, size: int, quantization: str | N
             return f"its {name} width of {width} does not divide by {size}"
         grouped = (quantization or shape.quantization) in _GROUPED
         if grouped and width and (width // size) % _GROUP_WEIGHTS:
-            return f"a {size}th of its {name} width of {width} cuts through the quantization's groups of 128"
+            return f"its {name} width of {width} divided by {size} cuts through the quantization's groups of 128"
     return ""
 
 

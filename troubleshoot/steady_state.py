@@ -30,8 +30,7 @@ from troubleshoot.roofline import (
 )
 
 _MOST_SEQUENCES = 100_000
-_ROUNDS = 200
-_HALVINGS = 24
+_HALVINGS = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +114,10 @@ class Replica:
         agrees with itself: alone, with less than one chunk in a step, or with one in every step.
         """
         step, room = self._step_and_room(load, batch)
-        if self.token_seconds(load, batch, rate * step) <= step:
-            return step
         chunks = math.ceil(load.fresh_tokens / self.batched_tokens)
         prompt = self._prompt_seconds(load)
+        if rate * step * prompt <= min(rate * step * chunks, 1.0) * room:
+            return step
         busy = rate * (prompt - chunks * room)
         if 0 < busy < 1 and rate * step / (1 - busy) * chunks <= 1:
             return step / (1 - busy)
@@ -171,17 +170,21 @@ def at_rate(replica: Replica, load: Load, rate: float) -> Pace | None:
     By Little's law `rate` times the time that a request decodes are running, and how long it decodes depends on
     that; the smallest number that agrees with itself is the steady state.
     """
-    batch, tpot = 1.0, 0.0
-    for _ in range(_ROUNDS):
-        tpot = replica.token_seconds_at(load, max(batch, 1.0), rate)
-        running = rate * max(load.output_tokens - 1, 0.0) * tpot
-        if running > _MOST_SEQUENCES:
+    steps = max(load.output_tokens - 1, 0.0)
+
+    def running(batch: float) -> float:
+        return rate * steps * replica.token_seconds_at(load, max(batch, 1.0), rate)
+
+    low, high = 0.0, 1.0
+    while running(high) > high:
+        low, high = high, 2 * high
+        if high > _MOST_SEQUENCES:
             return None
-        if abs(running - batch) <= 1e-3 * batch:
-            break
-        batch = (batch + running) / 2
-    else:
-        return None
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if running(middle) > middle else (low, middle)
+    batch = high
+    tpot = replica.token_seconds_at(load, max(batch, 1.0), rate)
     first = replica.first_token_seconds(load, tpot, rate, batch)
     return None if math.isinf(first) else Pace(batch, tpot, first, rate, rate * load.output_tokens)
 

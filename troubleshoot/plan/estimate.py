@@ -26,8 +26,9 @@ from troubleshoot.steady_state import Pace, Replica, at_concurrency
 
 GPUS_A_NODE = 8
 _MOST_GPUS = 64
-_ROOMY_SHARE = 0.65
-"""Weights that take more of the budget leave so little KV cache that a larger group serves more on the same GPUs."""
+_ROOMY_SHARE, _PLENTY_SEQUENCES = 0.65, 128
+"""Weights that take more of the budget leave so little KV cache that a larger group serves more on the same GPUs,
+unless a token takes so little that many sequences fit all the same."""
 _MOST_SEQUENCES = 1024
 """vLLM's own default on large GPUs, and the largest batch for which engines capture graphs."""
 
@@ -277,11 +278,16 @@ def best_estimate(question: Question) -> Estimate:
     fitting = [each for each in found if each.fits]
     if not fitting:
         return max(found, key=lambda each: (each.memory.kv_bytes, -each.layout.group))
-    roomy = [each for each in fitting if each.memory.weights_bytes <= _ROOMY_SHARE * each.memory.budget_bytes]
+    roomy = [each for each in fitting if _is_roomy(each)]
     candidates = [fitting[0], *roomy[:1]]
     if question.gpus is None:
         return candidates[-1]
     return max(candidates, key=lambda each: each.total_tokens)
+
+
+def _is_roomy(found: Estimate) -> bool:
+    weights = found.memory.weights_bytes <= _ROOMY_SHARE * found.memory.budget_bytes
+    return weights or found.most_sequences >= _PLENTY_SEQUENCES
 
 
 def _single(question: Question, most: int) -> Iterator[Layout]:

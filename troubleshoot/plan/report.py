@@ -56,7 +56,9 @@ def render_text(report: Report, width: int, color: bool = False) -> str:
                 show_header=any(section.columns),
             )
             for number, head in enumerate(section.columns):
-                grid.add_column(head, justify="left" if number == 0 or head in {"note", "why"} else "right")
+                grid.add_column(
+                    head, justify="left" if number == 0 or head in {"note", "why"} else "right", overflow="fold"
+                )
             for row in section.rows:
                 grid.add_row(*(Text(visible(cell)) for cell in row))
             console.print(grid)

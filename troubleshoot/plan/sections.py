@@ -151,8 +151,8 @@ def _pace(planned: Planned) -> Table:
         cost = () if dollars is None else (f"{found.dollars_per_million(dollars, pace):.2f}",)
         each = (f"{pace.ttft_seconds * 1e3:.0f}", f"{pace.tpot_seconds * 1e3:.1f}", f"{1 / pace.tpot_seconds:.1f}")
         rows.append((number(pace.batch), *each, number(round(rate)), *cost))
-    columns = ("running in each engine", "ms to first token", "ms a token", "tokens/s each", "tokens/s in all")
-    return Table("Expected pace", (*columns, *(("$ / million output",) if dollars is not None else ())), tuple(rows))
+    columns = ("running in each engine", "TTFT ms", "TPOT ms", "tokens/s each", "tokens/s in all")
+    return Table("Expected pace", (*columns, *(("$/M output",) if dollars is not None else ())), tuple(rows))
 
 
 def _options(title: str, options: Iterable[Option]) -> Iterator[Table]:
@@ -174,8 +174,8 @@ def _options(title: str, options: Iterable[Option]) -> Iterator[Table]:
 
 def _found_sections(found: Found) -> Iterator[Section]:
     if found.fleets:
-        columns = ("GPU", "GPUs", "engines", "tensor parallel", "requests/s each at most", "running each")
-        more = ("ms to first token", "ms a token", "$ / hour", "$ / million output")
+        columns = ("GPU", "GPUs", "engines", "split", "most req/s each", "running each")
+        more = ("TTFT ms", "TPOT ms", "$/h", "$/M output")
         rows = tuple(_fleet(fleet, found) for fleet in found.fleets)
         yield Table("GPUs that serve this load, cheapest first", (*columns, *more), rows)
     if found.refused:
@@ -192,7 +192,8 @@ def _found_sections(found: Found) -> Iterator[Section]:
 def _fleet(fleet: Fleet, found: Found) -> tuple[str, ...]:
     million = fleet.dollars_per_million(found.demand)
     layout = fleet.estimate.layout
-    pipeline = f" x {layout.pipeline_parallel} stages" if layout.pipeline_parallel > 1 else ""
+    # How each engine is split: tensor parallel, then stages.
+    pipeline = f" x {layout.pipeline_parallel}" if layout.pipeline_parallel > 1 else ""
     return (
         fleet.gpu.name,
         str(fleet.gpus),
