@@ -56,9 +56,9 @@ def render_text(report: Report, width: int, color: bool = False) -> str:
                 show_header=any(section.columns),
             )
             for number, head in enumerate(section.columns):
-                grid.add_column(
-                    head, justify="left" if number == 0 or head in {"note", "why"} else "right", overflow="fold"
-                )
+                is_text = number == 0 or head in {"note", "why"}
+                # A name that wraps is hard to find; figures may stand under narrow heads.
+                grid.add_column(head, justify="left" if is_text else "right", overflow="fold", no_wrap=head == "GPU")
             for row in section.rows:
                 grid.add_row(*(Text(visible(cell)) for cell in row))
             console.print(grid)

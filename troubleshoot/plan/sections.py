@@ -84,9 +84,7 @@ def _heading(question: Question, what: str) -> str:
 def _load(question: Question) -> str:
     load = question.load
     cached = f", {number(load.cached_tokens)} of them cached" if load.cached_tokens else ""
-    return (
-        f"{number(load.prompt_tokens)} prompt tokens{cached} and {number(load.output_tokens)} output tokens a request"
-    )
+    return f"{number(load.prompt_tokens)} prompt{cached} and {number(load.output_tokens)} output tokens a request"
 
 
 def _gpus(found: Estimate) -> int:
