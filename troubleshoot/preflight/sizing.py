@@ -12,9 +12,7 @@ from troubleshoot.model_shape import ModelShape
 from troubleshoot.models import known_shape, parameters_from_name
 from troubleshoot.preflight.engine import Engine
 from troubleshoot.preflight.workload import Container, Workload
-
-OVERHEAD_BYTES = 1.0 * capacity.GIB
-"""Activations and what torch does not count: about 1 GiB for 7B and 13B on an H200 (see `capacity.kv_budget_bytes`)."""
+from troubleshoot.profiled_memory import activation_peak_bytes, non_torch_bytes
 
 DEFAULT_SHARE = {"vllm": 0.9, "tgi": 1.0}
 """The share of the GPU that an engine takes by default. SGLang works its own out, from GPU and settings."""
@@ -44,6 +42,7 @@ class Model:
     weights_bytes: float
     stored_bytes: float
     shape: ModelShape | None
+    quantization: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def model_of(engine: Engine) -> Model | None:
         return None
     on_the_fly = method.startswith(("bitsandbytes", "eetq", "fp8")) and not (shape and shape.quantization)
     stored = capacity.weight_bytes(size) if on_the_fly else weights
-    return Model(name, weights, stored, shape)
+    return Model(name, weights, stored, shape, None if method == "auto" else _QUANTIZATION.get(method, method))
 
 
 def card_of(workload: Workload, container: Container) -> Card | None:
@@ -116,15 +115,19 @@ class Cache:
     bytes_per_token: float | None
 
 
-def cache_of(engine: Engine, model: Model, card: Card, share: float, overhead_bytes: float) -> Cache | None:
-    """The KV cache of an engine on this GPU; None where a setting cannot be read or its width is not known."""
+def cache_of(engine: Engine, model: Model, card: Card, share: float, *, at_best: bool = False) -> Cache | None:
+    """The KV cache of an engine on this GPU; None where a setting cannot be read or its width is not known.
+
+    `at_best` counts the weights alone, so that what does not fit even then is certain.
+    """
     tensor, pipeline = engine.count("tensor parallel"), engine.count("pipeline parallel")
     if not tensor or not pipeline:
         return None
     weights = model.weights_bytes / tensor / pipeline
-    free = capacity.kv_budget_bytes(card.memory_bytes, share, weights, overhead_bytes)
     if model.shape is None:
-        return Cache(free, None, None)
+        return Cache(capacity.kv_budget_bytes(card.memory_bytes, share, weights), None, None)
+    beside = (activation_peak_bytes(model.shape, tensor_parallel=tensor), non_torch_bytes(tensor * pipeline))
+    free = capacity.kv_budget_bytes(card.memory_bytes, share, weights, *((0.0, 0.0) if at_best else beside))
     kv_dtype, block = engine.setting("KV dtype"), engine.setting("block size")
     try:
         each = (

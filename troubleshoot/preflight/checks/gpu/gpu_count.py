@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from troubleshoot.parallel import tensor_parallel_obstacle, tensor_parallel_sizes
 from troubleshoot.preflight.checks.base import Fix, Judgement, Severity, Subject, WorkloadCheck
 from troubleshoot.preflight.engine import Engine
 
@@ -103,13 +104,19 @@ class GpuCount(WorkloadCheck):
                 severity=Severity.WARNING,
                 title="GPUs stand idle",
             )
-        shape = subject.model.shape if subject.model else None
-        count = tensor.integer if tensor else None
-        if shape and count and shape.attention_heads % count:
-            good = max(size for size in range(1, count) if shape.attention_heads % size == 0)
+        model, count = subject.model, tensor.integer if tensor else None
+        obstacle = (
+            tensor_parallel_obstacle(model.shape, count, model.quantization) if model and model.shape and count else ""
+        )
+        if model and model.shape and count and obstacle:
             yield self.finding(
                 subject.title,
                 field,
-                f"{shape.attention_heads} attention heads of {shape.name} do not divide over {count} GPUs: the engine refuses.",
-                Fix(flag, count, good, "divides the heads evenly"),
+                f"{flag} {count} cannot cut {model.shape.name}: {obstacle}. The engine refuses.",
+                Fix(
+                    flag,
+                    count,
+                    max(tensor_parallel_sizes(model.shape, count, model.quantization)),
+                    "cuts the model evenly",
+                ),
             )

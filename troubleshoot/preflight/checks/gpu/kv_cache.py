@@ -9,7 +9,7 @@ from troubleshoot.model_shape import ModelShape
 from troubleshoot.preflight.checks.base import Fix, Judgement, Severity, Subject, WorkloadCheck
 from troubleshoot.preflight.engine import Engine, Setting
 from troubleshoot.preflight.quantity import gibibytes
-from troubleshoot.preflight.sizing import OVERHEAD_BYTES, Cache, Model, cache_of, memory_share
+from troubleshoot.preflight.sizing import Cache, Model, cache_of, memory_share
 
 _SMALL_SHARE = 8
 _CONTEXT_OVERRIDES = ("VLLM_ALLOW_LONG_MAX_MODEL_LEN", "SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN")
@@ -49,8 +49,8 @@ class KvCache(WorkloadCheck):
                 subject.title, "the arguments that the serving runtime, preset or --config file gives"
             )
             return
-        best = cache_of(engine, model, card, share, 0.0)
-        likely = cache_of(engine, model, card, share, OVERHEAD_BYTES)
+        best = cache_of(engine, model, card, share, at_best=True)
+        likely = cache_of(engine, model, card, share)
         if best is None or likely is None:
             yield self.not_checked(subject.title, "a number for its parallelism, or a KV cache type that is known")
         elif best.free_bytes > 0:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
+from troubleshoot.parallel import tensor_parallel_sizes
 from troubleshoot.preflight.checks.base import Fix, Judgement, Severity, Subject, WorkloadCheck
+from troubleshoot.preflight.engine import Engine
 from troubleshoot.preflight.quantity import gibibytes
-from troubleshoot.preflight.sizing import memory_share
+from troubleshoot.preflight.sizing import Card, Model, memory_share
+
+_MOST_GPUS = 8
+_FULL = 0.7
+"""A share of the GPU for weights that leaves a KV cache worth having."""
 
 
 class WeightsFit(WorkloadCheck):
@@ -55,16 +60,28 @@ class WeightsFit(WorkloadCheck):
         share = memory_share(engine) or 1.0
         each, room = model.weights_bytes / spans, card.memory_bytes * min(share, 1.0)
         if each >= room:
-            wanted = 2 ** math.ceil(math.log2(model.weights_bytes / (card.memory_bytes * 0.8)))
             found = engine.setting("tensor parallel") or engine.model
             yield self.finding(
                 subject.title,
                 found.field if found else engine.container.field,
                 f"{gibibytes(each)} of weights on each of {spans} GPU{'s' * (spans != 1)}, and {share:.0%} of {card.name} is {gibibytes(room)}.",
-                Fix(
-                    engine.flag("tensor parallel") or "GPUs",
-                    spans,
-                    wanted,
-                    f"{gibibytes(model.weights_bytes / wanted)} each, with room for the KV cache; or quantise, or a larger GPU",
-                ),
+                _split(engine, model, card, spans),
             )
+
+
+def _split(engine: Engine, model: Model, card: Card, spans: int) -> Fix:
+    """The smallest number of GPUs that holds the weights with room to spare, as far as the model can be cut."""
+    flag = engine.flag("tensor parallel")
+    sizes = tensor_parallel_sizes(model.shape, _MOST_GPUS, model.quantization) if model.shape else (2, 4, 8)
+    enough = [size for size in sizes if size > spans and model.weights_bytes / size <= _FULL * card.memory_bytes]
+    if not flag or not enough:
+        return Fix(
+            "GPU",
+            card.name,
+            "one with more memory",
+            "or a quantized checkpoint; splitting it over one node's GPUs is not enough",
+        )
+    each = gibibytes(model.weights_bytes / enough[0])
+    return Fix(
+        flag, spans, enough[0], f"{each} each, with room for the KV cache; or a quantized checkpoint, or a larger GPU"
+    )

@@ -32,7 +32,7 @@ class PlainSecrets(WorkloadCheck):
                     yield self.finding(
                         subject.title,
                         field,
-                        f"The variable {name} of {container.name} holds its value in plain text.",
+                        f"The variable {name} is given to {container.name} in plain text.",
                         Fix(
                             name,
                             MASK,
@@ -52,7 +52,7 @@ class PlainSecrets(WorkloadCheck):
                 yield self.finding(
                     subject.title,
                     word.field,
-                    f"The argument {name} of {container.name} holds its value in plain text; every process list shows it.",
+                    f"The argument {name} is given to {container.name} in plain text; every process list shows it.",
                     Fix(name, MASK, "a variable with valueFrom: secretKeyRef", _variable(name)),
                 )
             elif not name.startswith("-") and " " not in word.text and redact(word.text) != word.text:
