@@ -8,11 +8,15 @@ from benchmarks import plan_accuracy
 from benchmarks.plan_claims import CLAIMS, implied_hour, rate_at
 from benchmarks.plan_recordings import WITHOUT_PACE, is_on_cpu, memory_row, pace_row, printed_by, vllm_runs
 from recordings.reader import Recording
+from troubleshoot.plan.estimate import Layout, memory_of
+from troubleshoot.plan.inputs import Question, read_gpu, read_model
+from troubleshoot.profiled_memory import activation_peak_bytes, non_torch_bytes
 from troubleshoot.steady_state import Load
 
 # The page runs every part that the tests beside this one trace.
 pytestmark = pytest.mark.no_cover
 
+H100 = "NVIDIA H100 80GB HBM3"
 RUNS = vllm_runs()
 ON_GPU = [run for run in RUNS if not is_on_cpu(run)]
 
@@ -89,6 +93,29 @@ def test_time_to_first_token_without_a_queue_is_within_25_percent(name: str) -> 
     row = pace_row(run)
     assert row is not None
     assert row.expected.ttft_seconds == pytest.approx(row.measured.ttft_seconds, rel=0.25)
+
+
+# Of runs that were not recorded here: what logs in public threads and repositories print.
+
+
+@pytest.mark.parametrize(
+    ("gpu", "gib"),
+    [("Tesla T4", 14.56), ("NVIDIA L4", 22.07), ("RTX 3090", 23.58), (H100, 79.14), (H100, 79.22)],
+)
+def test_what_a_process_sees_of_other_gpus_is_within_2_percent(gpu: str, gib: float) -> None:
+    assert read_gpu(gpu).usable_bytes / 2**30 == pytest.approx(gib, rel=0.02)
+
+
+def test_another_gpu_and_another_release_are_within_3_percent() -> None:
+    """vLLM 0.6 on an H100 at 0.9: "the rest of the memory reserved for KV Cache is 54.93GiB" for a Llama of 8B."""
+    asked = Question(shape=read_model("llama-3-8b"), model="llama-3-8b", gpu=read_gpu(H100), load=Load(64, 64))
+    assert memory_of(asked, Layout(1, 1)).kv_bytes / 2**30 == pytest.approx(54.93, rel=0.03)
+
+
+def test_what_lies_beside_weights_and_cache_is_within_a_third_of_a_gib() -> None:
+    """Llama-3.1-8B on an RTX A5000, --enforce-eager: 1.35 GiB of the budget went neither to weights nor to cache."""
+    reckoned = activation_peak_bytes(read_model("llama-3.1-8b")) + non_torch_bytes()
+    assert reckoned / 2**30 == pytest.approx(1.35, abs=0.33)
 
 
 def test_the_documents_rows_are_all_there() -> None:
