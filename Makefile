@@ -32,11 +32,12 @@ bench: $(STAMP)  ## ratios against a plain loop, grep, other exporters and parse
 	$(BIN)/python -m benchmarks.logs
 	$(BIN)/python -m benchmarks.exporter --growth
 
-generate: $(STAMP)  ## what is made from the code: literals of signatures, the exporter's manifests, rules, boards
+generate: $(STAMP)  ## what is made from the code: literals of signatures, manifests, rules, boards, plan's accuracy
 	$(BIN)/python -m troubleshoot.logs.literal_table_writer
 	$(BIN)/python -m exporter.deploy.generate
 	$(BIN)/inferwatch alerts generate
 	$(BIN)/inferwatch dashboards generate
+	$(BIN)/python -m benchmarks.plan_accuracy
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from alerts.durations import Duration
-from alerts.prices import DEFAULT_PRICES, SPOT_LABELS, Price, SpotLabel
+from catalog.prices import DEFAULT_PRICES, SPOT_LABELS, Price, SpotLabel
 from alerts.slo import BurnWindow, Objective, SloName, problems, window_problems
 from alerts.thresholds import Thresholds
 from catalog.engines import ENGINES

@@ -19,6 +19,9 @@ _TERA = 1e12
 TORCH_SHARE = (0.965, 1.01)
 """A process sees 96.5 % (T4, L4) to 100 % of what nvidia-smi reports as total: the driver keeps the rest."""
 
+_DRIVER_BYTES = 0.6 * _GIB
+"""What the driver keeps of an H200 (140.40 GiB by nvidia-smi, 139.80 to a process); 0.3 to 0.9 GiB on others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
@@ -45,6 +48,11 @@ class Gpu:
     def memory_gib(self) -> float:
         """Total memory in GiB."""
         return self.memory_bytes / _GIB
+
+    @property
+    def usable_bytes(self) -> float:
+        """What a process sees as total: memory less what the driver keeps."""
+        return self.memory_bytes - _DRIVER_BYTES
 
 
 def _gpu(
@@ -296,16 +304,21 @@ def find_gpu(name: str, memory_bytes: float | None = None) -> Gpu | None:
     figure. A MIG slice carries its parent's name, but has a part of its memory, bandwidth and FLOP/s: callers
     scale.
     """
+    found = matching_gpus(name)
+    if len(found) > 1 and memory_bytes is not None:
+        found = tuple(gpu for gpu in found if _fits(gpu, memory_bytes))
+    return found[0] if len(found) == 1 else None
+
+
+def matching_gpus(name: str) -> tuple[Gpu, ...]:
+    """Return every GPU that `name` may mean: one, several ("A100" has four), or none."""
     wanted = _words(name)
     if not wanted:
-        return None
+        return ()
     exact = [gpu for gpu in GPUS if any(_words(known) == wanted for known in (gpu.name, *gpu.aliases))]
-    found = exact or [
-        gpu for gpu in GPUS if any(_contains(_words(known), wanted) for known in (gpu.name, *gpu.aliases))
-    ]
-    if len(found) > 1 and memory_bytes is not None:
-        found = [gpu for gpu in found if _fits(gpu, memory_bytes)]
-    return found[0] if len(found) == 1 else None
+    if exact:
+        return tuple(exact)
+    return tuple(gpu for gpu in GPUS if any(_contains(_words(known), wanted) for known in (gpu.name, *gpu.aliases)))
 
 
 def find_gpu_by_memory(gib: float) -> tuple[Gpu, ...]:

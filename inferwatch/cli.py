@@ -33,6 +33,14 @@ _COMMANDS = {
         "inferwatch.commands.diagnose:command",
         "Say what is wrong with an inference server, why, and what to change.",
     ),
+    "plan": _Entry(
+        "inferwatch.commands.plan:command",
+        "Say what a model needs and gives on given GPUs, or which GPUs a load needs.",
+    ),
+    "preflight": _Entry(
+        "inferwatch.commands.preflight:command",
+        "Check Kubernetes manifests of inference servers before they are applied.",
+    ),
     "exporter": _Entry(
         "inferwatch.commands.exporter:command",
         "Serve a node's GPUs and inference engines to Prometheus, under one schema.",

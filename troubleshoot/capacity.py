@@ -13,6 +13,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 
 from troubleshoot.model_shape import SERVED_DTYPE_BYTES, ModelShape
+from troubleshoot.parallel import stage_layers
 
 GIB = 1024**3
 
@@ -62,11 +63,13 @@ class WeightParts:
 
     `lookup_bytes` is an untied input embedding, of which a token reads one row; `routed_bytes` the routed
     experts, of which a token reads a few; `streamed_bytes` everything else, read whole on every step.
+    `table_bytes` is one vocabulary table, a part of the others.
     """
 
     lookup_bytes: float
     routed_bytes: float
     streamed_bytes: float
+    table_bytes: float
 
     @property
     def total_bytes(self) -> float:
@@ -89,19 +92,28 @@ def weight_parts(shape: ModelShape, dtype_or_quantization: str = "auto") -> Weig
         lookup_bytes=0.0 if shape.tied_embeddings else table * plain,
         routed_bytes=shape.routed_parameters * linear,
         streamed_bytes=inner * beside + table * plain,
+        table_bytes=table * plain,
     )
 
 
-def weight_bytes(model: ModelShape | float, dtype_or_quantization: str = "auto", tensor_parallel: int = 1) -> float:
-    """Return the weights that one GPU holds; `model` is a shape, or a bare parameter count.
+def weight_bytes(
+    model: ModelShape | float, dtype_or_quantization: str = "auto", tensor_parallel: int = 1, pipeline_parallel: int = 1
+) -> float:
+    """Return the weights that the fullest GPU holds; `model` is a shape, or a bare parameter count.
 
-    Tensor parallelism divides them evenly; norms and key/value heads that every GPU repeats add under 2 %.
+    A pipeline's fullest stage has one vocabulary table beside its layers. Tensor parallelism divides weights
+    evenly; norms and key/value heads that every GPU repeats add under 2 %.
     What an engine reports lies up to 0.5 % higher, for the allocator rounds each tensor up to 2 MiB
     (Llama-2-13B: 24.24 GiB of weights, 24.29 GiB reported).
     """
-    if isinstance(model, ModelShape):
-        return weight_parts(model, dtype_or_quantization).total_bytes / tensor_parallel
-    return model * _widths(dtype_or_quantization, SERVED_DTYPE_BYTES)[1] / tensor_parallel
+    if not isinstance(model, ModelShape):
+        return model * _widths(dtype_or_quantization, SERVED_DTYPE_BYTES)[1] / tensor_parallel / pipeline_parallel
+    parts = weight_parts(model, dtype_or_quantization)
+    if pipeline_parallel == 1:
+        return parts.total_bytes / tensor_parallel
+    layers = parts.total_bytes - parts.lookup_bytes - parts.table_bytes
+    share = stage_layers(model, pipeline_parallel) / model.layers
+    return (layers * share + parts.table_bytes) / tensor_parallel
 
 
 def _widths(name: str, dtype_bytes: int) -> tuple[float, float]:
@@ -117,8 +129,10 @@ def _widths(name: str, dtype_bytes: int) -> tuple[float, float]:
     raise ValueError(f"dtype or quantization {name!r}: its width is not known here (known: {known})")
 
 
-def kv_bytes_per_token(shape: ModelShape, kv_dtype: str = "auto", tensor_parallel: int = 1) -> int:
-    """Return what one cached token takes on one GPU, over all layers.
+def kv_bytes_per_token(
+    shape: ModelShape, kv_dtype: str = "auto", tensor_parallel: int = 1, pipeline_parallel: int = 1
+) -> int:
+    """Return what one cached token takes on one GPU, over all its layers (those of the fullest pipeline stage).
 
     Key and value for each KV head; heads divide over the GPUs, and when there are more GPUs than heads each
     GPU keeps one. With MLA one latent vector for each layer, the same on every GPU. Sliding-window layers
@@ -126,10 +140,11 @@ def kv_bytes_per_token(shape: ModelShape, kv_dtype: str = "auto", tensor_paralle
     ValueError for a name not in the table.
     """
     width = _kv_width(kv_dtype, shape.dtype_bytes)
+    layers = stage_layers(shape, pipeline_parallel)
     if shape.kv_lora_rank is not None:
-        return shape.layers * (shape.kv_lora_rank + (shape.qk_rope_head_dim or 0)) * width
+        return layers * (shape.kv_lora_rank + (shape.qk_rope_head_dim or 0)) * width
     heads = math.ceil(shape.kv_heads / tensor_parallel)
-    return 2 * shape.layers * heads * shape.head_dim * width
+    return 2 * layers * heads * shape.head_dim * width
 
 
 def _kv_width(kv_dtype: str, dtype_bytes: int) -> int:
@@ -148,13 +163,14 @@ def request_kv_bytes(
     kv_dtype: str = "auto",
     tensor_parallel: int = 1,
     block_size: int = DEFAULT_BLOCK_SIZE,
+    pipeline_parallel: int = 1,
 ) -> float:
     """Return what one request of `context_tokens` holds on one GPU, in whole blocks.
 
     A sliding-window layer holds its window at most. An engine that does not free what slid out (vLLM with
     --disable-hybrid-kv-cache-manager) holds the whole context.
     """
-    per_layer_token = kv_bytes_per_token(shape, kv_dtype, tensor_parallel) / shape.layers
+    per_layer_token = kv_bytes_per_token(shape, kv_dtype, tensor_parallel, pipeline_parallel) / shape.layers
     whole = _whole_blocks(context_tokens, block_size)
     kept = min(whole, _whole_blocks(shape.sliding_window or context_tokens, block_size))
     return per_layer_token * ((shape.layers - shape.sliding_layers) * whole + shape.sliding_layers * kept)
@@ -194,20 +210,23 @@ def longest_context(
     kv_dtype: str = "auto",
     tensor_parallel: int = 1,
     block_size: int = DEFAULT_BLOCK_SIZE,
+    pipeline_parallel: int = 1,
 ) -> int:
     """Return the largest `--max-model-len` of which one request fits, never more than the model was made for.
 
     0 when not even one block fits. A model whose every layer slides and that states no maximum gets its
     window.
     """
-    per_token = kv_bytes_per_token(shape, kv_dtype, tensor_parallel)
+    per_token = kv_bytes_per_token(shape, kv_dtype, tensor_parallel, pipeline_parallel)
     full_share = 1 - shape.sliding_layers / shape.layers
     reach = tokens_that_fit(kv_bytes, per_token * full_share, block_size) if full_share else shape.sliding_window
     limit = shape.max_position_embeddings or reach or 0
     blocks = bisect_right(
         range(1, math.ceil(limit / block_size) + 1),
         kv_bytes,
-        key=lambda count: request_kv_bytes(shape, count * block_size, kv_dtype, tensor_parallel, block_size),
+        key=lambda count: request_kv_bytes(
+            shape, count * block_size, kv_dtype, tensor_parallel, block_size, pipeline_parallel
+        ),
     )
     return min(blocks * block_size, limit)
 

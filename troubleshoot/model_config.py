@@ -16,6 +16,7 @@ _HIDDEN = ("hidden_size", "n_embd")
 _LAYERS = ("num_hidden_layers", "n_layer")
 _HEADS = ("num_attention_heads", "n_head")
 _INTERMEDIATE = ("intermediate_size", "ffn_dim", "ffn_hidden_size", "n_inner")
+_LARGEST, _MOST_LAYERS = 10**9, 10_000
 _POSITIONS = ("max_position_embeddings", "n_positions")
 
 
@@ -32,8 +33,9 @@ class _Reader:
             value = self.config.get(key)
             if value is None:
                 continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise ValueError(f"model config {self.name!r}: {key} is {value!r}, expected a whole number")
+            if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST:
+                shown = repr(value) if len(repr(value)) <= 40 else "out of range"
+                raise ValueError(f"model config {self.name!r}: {key} is {shown}, expected a whole number")
             return value
         return None
 
@@ -71,13 +73,36 @@ def _quantization(config: Config, text: Config) -> str | None:
     for holder in (config, text):
         declared = holder.get("quantization_config")
         if isinstance(declared, Mapping) and declared.get("quant_method"):
-            return str(declared["quant_method"]).lower()
+            return _method(declared, str(declared["quant_method"]).lower())
     return None
+
+
+def _method(declared: Config, name: str) -> str:
+    """The width behind a method's name: gptq may have 8 bits, and compressed-tensors and modelopt may have any."""
+    if name == "compressed-tensors":
+        groups = declared.get("config_groups")
+        weights = [group.get("weights") for group in groups.values()] if isinstance(groups, Mapping) else []
+        found = next((each for each in weights if isinstance(each, Mapping)), {})
+        kinds: Mapping[tuple[object, object], str] = {
+            (8, "float"): "fp8",
+            (8, "int"): "int8",
+            (4, "int"): "int4",
+            (4, "float"): "nvfp4",
+        }
+        return kinds.get((found.get("num_bits"), found.get("type")), name)
+    if name == "modelopt":
+        algorithm = str(declared.get("quant_algo") or "").lower()
+        return next((known for known in ("nvfp4", "fp8") if algorithm.startswith(known)), name)
+    if name == "gptq" and declared.get("bits") == 8:
+        return "int8"
+    return "int8" if name == "bitsandbytes" and declared.get("load_in_8bit") is True else name
 
 
 def _shape(reader: _Reader, family: Family, model_type: str, quantization: str | None) -> ModelShape:
     hidden, layers = reader.required(*_HIDDEN), reader.required(*_LAYERS)
     heads, vocab = reader.required(*_HEADS), reader.required("vocab_size")
+    if layers > _MOST_LAYERS or heads > hidden:
+        raise ValueError(f"model config {reader.name!r}: {layers} layers with {heads} heads of {hidden} are no model")
     kv_heads = _kv_heads(reader, model_type, heads)
     head_dim = reader.optional("head_dim") or hidden // heads
     intermediate = reader.optional(*_INTERMEDIATE) or _implied_intermediate(reader, model_type, hidden)
@@ -200,6 +225,9 @@ class _Experts:
             return cls()
         inner = reader.required("moe_intermediate_size", "intermediate_size")
         biased = model_type == "gpt_oss"
+        per_token = reader.required("num_experts_per_tok", "experts_per_token")
+        if per_token > count:
+            raise ValueError(f"model config {reader.name!r}: a token cannot pick {per_token} of {count} experts")
         expert = 3 * hidden * inner + (2 * inner + hidden if biased else 0)
         beside = hidden * count + (count if biased or reader.config.get("topk_method") == "noaux_tc" else 0)
         beside += 3 * hidden * inner * (reader.optional("n_shared_experts") or 0)
@@ -208,7 +236,7 @@ class _Experts:
         return cls(
             layers=_expert_layers(reader, layers),
             count=count,
-            per_token=reader.required("num_experts_per_tok", "experts_per_token"),
+            per_token=per_token,
             parameters=expert,
             shared_parameters=beside,
         )
@@ -217,7 +245,8 @@ class _Experts:
 def _expert_layers(reader: _Reader, layers: int) -> int:
     first = reader.optional("first_k_dense_replace") or 0
     step = reader.optional("decoder_sparse_step", "moe_layer_freq") or 1
-    dense = set(reader.config.get("mlp_only_layers") or ())
+    listed = reader.config.get("mlp_only_layers")
+    dense = listed if isinstance(listed, list) else []
     if "decoder_sparse_step" in reader.config:
         return sum((index + 1) % step == 0 and index not in dense for index in range(layers))
     return sum(index % step == 0 for index in range(first, layers))

@@ -55,3 +55,8 @@ class ModelShape:
     def routed_parameters(self) -> int:
         """The weights of all routed experts in all layers."""
         return self.experts * self.expert_parameters * self.moe_layers
+
+    @property
+    def expert_width(self) -> int:
+        """The inner width of a routed expert, which has three matrices of hidden size x width; 0 in a dense model."""
+        return self.expert_parameters // (3 * self.hidden_size)

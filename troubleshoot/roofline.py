@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from enum import Enum
 
+from catalog.hardware import Gpu
 from troubleshoot.capacity import weight_parts
 from troubleshoot.model_shape import ModelShape
 
@@ -22,6 +23,24 @@ An H200 (4.8 TB/s) decodes Llama-2-7B in bf16 at 222 tokens/s for one client, 62
 The rest goes to launches, sampling and memory that never streams at the data sheet's rate. The ends of the
 range are chosen around that, not measured.
 """
+
+TYPICAL_DECODE_SHARE = 0.62
+"""Share of the memory limit that a decode step reaches, weights and KV cache counted, with CUDA graphs.
+
+vLLM 0.24.0 on an H200: 62 % at 1 and 8 sequences of a 7B, 64 % at 31 of a 13B (recordings thr_serial_client,
+healthy_steady, ttft_queue_burst).
+"""
+
+SERVER_SECONDS = 0.008
+"""What a request waits outside the engine's steps: HTTP, tokenizer, scheduling (thr_serial_client: 12.8 ms to the
+first token, of which one step is 4.5 ms)."""
+
+# What one all-reduce takes before bytes count, over NVLink and over PCIe. From public measurements of small
+# messages; no recording has more than one GPU.
+_NVLINK_LATENCY_SECONDS, _PCIE_LATENCY_SECONDS = 10e-6, 25e-6
+
+_MATRIX_DTYPE = {"fp8": "fp8", "int8": "int8", "nvfp4": "fp4"}
+"""Methods that multiply in their own width; all others unpack weights and multiply in 16 bits."""
 
 LAUNCH_BOUND_DECODE_SHARE = 0.30
 """Below this, at a small batch, the GPU waits for the host.
@@ -79,16 +98,17 @@ def judge_decode_share(share: float) -> DecodeJudgement:
     return DecodeJudgement.SLOW if share >= LAUNCH_BOUND_DECODE_SHARE else DecodeJudgement.LAUNCH_BOUND
 
 
-def expected_experts_read(experts: int, experts_per_token: int, batch: int) -> float:
+def expected_experts_read(experts: int, experts_per_token: int, batch: float) -> float:
     """Return the experts of a layer that a batch touches, if each token picks its own at random.
 
     A real router is less even, so this is an upper bound on average.
     """
-    return experts * (1 - (1 - experts_per_token / experts) ** batch)
+    missed: float = (1 - experts_per_token / experts) ** batch
+    return experts * (1 - missed)
 
 
 def streamed_weight_bytes(
-    shape: ModelShape, dtype_or_quantization: str = "auto", tensor_parallel: int = 1, batch: int = 1
+    shape: ModelShape, dtype_or_quantization: str = "auto", tensor_parallel: int = 1, batch: float = 1
 ) -> float:
     """Return the weights that one decode step reads on one GPU.
 
@@ -105,7 +125,7 @@ def streamed_weight_bytes(
 def batch_step_seconds(
     hbm_bytes_per_second: float,
     weight_bytes_per_gpu: float,
-    batch: int,
+    batch: float,
     *,
     kv_bytes_a_sequence: float = 0.0,
     flops_per_second: float | None = None,
@@ -124,7 +144,7 @@ def batch_step_seconds(
 def batch_decode_limit(
     hbm_bytes_per_second: float,
     weight_bytes_per_gpu: float,
-    batch: int,
+    batch: float,
     *,
     kv_bytes_a_sequence: float = 0.0,
     flops_per_second: float | None = None,
@@ -197,3 +217,21 @@ def expected_ttft(
     """
     prefill_seconds = prompt_tokens / (prefill_tokens_per_second_limit * prefill_share)
     return queue_seconds + max(prefill_seconds, step_seconds)
+
+
+def matrix_flops(gpu: Gpu, quantization: str = "auto") -> float:
+    """Return the dense FLOP/s at which this GPU multiplies weights of that width, 16 bits where it has no own path."""
+    wanted = (_MATRIX_DTYPE.get(quantization, "bf16"), "bf16", "fp16", "fp32")
+    return next(gpu.dense_flops[dtype] for dtype in wanted if dtype in gpu.dense_flops)
+
+
+def all_reduce_seconds(shape: ModelShape, tokens: float, tensor_parallel: int, gpu: Gpu) -> float:
+    """Return what tensor parallelism adds to a step of `tokens`: two sums over all GPUs in each layer.
+
+    A ring moves each byte twice, less its own share; a link's printed rate counts both directions.
+    """
+    if tensor_parallel == 1:
+        return 0.0
+    moved = 2 * (tensor_parallel - 1) / tensor_parallel * tokens * shape.hidden_size * 2
+    latency = _PCIE_LATENCY_SECONDS if gpu.link.startswith("PCIe") else _NVLINK_LATENCY_SECONDS
+    return 2 * shape.layers * (latency + moved / (gpu.link_bytes_per_second / 2))

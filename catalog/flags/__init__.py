@@ -79,10 +79,10 @@ def flag_exists(engine: str, flag: str, version: str) -> bool | None:
 
     Not known: an engine without a table, a version that is unreadable or outside the releases read, or one
     that lies between two releases read of which only one has the flag. For the short tables (TGI, llama.cpp,
-    Triton) a listed flag is True and any other None, whatever the version.
+    TensorRT-LLM, Triton) a listed flag is True and any other None, whatever the version.
     """
     if engine in OTHER_ENGINES:
-        return True if normalised(flag) in OTHER_ENGINES[engine].flags else None
+        return True if normalised(flag) in map(normalised, OTHER_ENGINES[engine].flags) else None
     if engine not in _READ_FROM_SOURCE:
         return None
     wanted = parse_version(version)

@@ -91,6 +91,27 @@ OTHER_ENGINES: Mapping[str, ShortTable] = MappingProxyType(
                 }
             ),
         ),
+        "tensorrt_llm": ShortTable(
+            program="trtllm-serve",
+            source="commands/trtllm-serve of the TensorRT-LLM documentation, 0.18.2 and 1.0",
+            flags=frozenset(
+                {
+                    "--backend",
+                    "--ep_size",
+                    "--host",
+                    "--kv_cache_free_gpu_memory_fraction",
+                    "--max_batch_size",
+                    "--max_beam_width",
+                    "--max_num_tokens",
+                    "--max_seq_len",
+                    "--port",
+                    "--pp_size",
+                    "--tokenizer",
+                    "--tp_size",
+                    "--trust_remote_code",
+                }
+            ),
+        ),
         "triton": ShortTable(
             program="tritonserver",
             source="tritonserver --help of 2.51.0 (23.02 for the older ones)",

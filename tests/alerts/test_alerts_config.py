@@ -9,7 +9,7 @@ import pytest
 
 from alerts.config import Config, load, reason
 from alerts.durations import seconds
-from alerts.prices import Price
+from catalog.prices import Price
 from alerts.slo import BurnWindow, Objective
 from alerts.thresholds import Thresholds
 from catalog.settings import SettingsError

@@ -74,3 +74,25 @@ def change(
     if setting is None or (to is not None and before == to):
         return []
     return [Fix(setting, before, to, why, effect)]
+
+
+def split_wider(evidence: Evidence, why: str) -> list[Fix]:
+    """Twice the tensor parallelism, or the next size above it into which the model can be cut; empty for none.
+
+    A size that the attention heads do not divide by is refused at start-up. Where the model's shape is unknown,
+    twice.
+    """
+    from troubleshoot.parallel import tensor_parallel_sizes
+
+    twice, shape = evidence.tensor_parallel * 2, evidence.shape
+    method = evidence.settings.get("quantization")
+    sizes = tensor_parallel_sizes(shape, _MOST_GPUS, str(method) if method else None) if shape else (twice,)
+    size = next((size for size in sizes if size >= twice), None)
+    if size is None:
+        return []
+    share = evidence.tensor_parallel / size
+    effect = f"{evidence.weights_gib * share:.1f} GiB of weights a GPU" if evidence.weights_gib else ""
+    return change(evidence, "tensor_parallel_size", size, why, effect, evidence.tensor_parallel)
+
+
+_MOST_GPUS = 64

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from troubleshoot.capacity import mean_resident_tokens, safe_max_num_seqs
-from troubleshoot.causes.advice import change, current
+from troubleshoot.causes.advice import change, current, split_wider
 from troubleshoot.evidence import Evidence
 from troubleshoot.findings import Fix
 
@@ -27,14 +27,7 @@ def kv_fixes(evidence: Evidence) -> list[Fix]:
     if not str(current(evidence, "kv_cache_dtype") or "").startswith("fp8") and not evidence.on_cpu:
         fixes += change(evidence, "kv_cache_dtype", "fp8", "about twice the tokens in the same memory")
     if not override and not evidence.on_cpu:
-        fixes += change(
-            evidence,
-            "tensor_parallel_size",
-            evidence.tensor_parallel * 2,
-            "more memory beside the weights, or add replicas",
-            "",
-            evidence.tensor_parallel,
-        )
+        fixes += split_wider(evidence, "more memory beside the weights, or add replicas")
     return fixes
 
 

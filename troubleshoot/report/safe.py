@@ -19,7 +19,7 @@ def safe(diagnosis: Diagnosis) -> Diagnosis:
     Evidence should come cleaned already; this holds even when a cause forgets it. A setting whose name says
     that it holds a secret loses its value.
     """
-    diagnosis = _safe(diagnosis)
+    diagnosis = safe_data(diagnosis)
     settings = {
         name: MASK if is_secret_name(name) and value not in (None, "", True, False) else value
         for name, value in diagnosis.engine.settings.items()
@@ -37,15 +37,15 @@ def safe(diagnosis: Diagnosis) -> Diagnosis:
     return replace(diagnosis, engine=replace(diagnosis.engine, settings=settings), findings=findings)
 
 
-def _safe(value: T) -> T:
+def safe_data(value: T) -> T:
     """A copy of plain data (dataclasses, tuples, mappings, scalars) with its texts made safe."""
     if isinstance(value, str) and not isinstance(value, Enum):
         return cast(T, redact(clean(value)))
     if isinstance(value, tuple):
-        return cast(T, tuple(_safe(item) for item in value))
+        return cast(T, tuple(safe_data(item) for item in value))
     if isinstance(value, Mapping):
-        return cast(T, {clean(key): _safe(item) for key, item in value.items()})
+        return cast(T, {clean(key): safe_data(item) for key, item in value.items()})
     if is_dataclass(value) and not isinstance(value, type):
-        changed: dict[str, Any] = {field.name: _safe(getattr(value, field.name)) for field in fields(value)}
+        changed: dict[str, Any] = {field.name: safe_data(getattr(value, field.name)) for field in fields(value)}
         return cast(T, replace(value, **changed))
     return value

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from io import StringIO
 from typing import TextIO
 
-from troubleshoot.findings import Diagnosis, Finding, Fix, LogEvidence, MetricEvidence, Severity
+from troubleshoot.findings import Diagnosis, Finding, Fix, LogEvidence, MetricEvidence
 from troubleshoot.report import wording
+from troubleshoot.report.colour import SEVERITY_STYLES, painted
 from troubleshoot.report.layout import Line, Span, cells, paragraph, plain
 from troubleshoot.report.output import DEFAULT_WIDTH, columns, wants_color, write
 from troubleshoot.report.safe import safe
@@ -16,12 +16,6 @@ _NARROWEST = 40
 _INDENT = 9  # the column where the text after "  why", "  fix", "  proof", "  next" starts
 _FOOTER_INDENT = 12  # the same for "ruled out", "not checked", "measured", "note"
 _FIX_COLUMN = 40  # a change longer than this gets its reason on the next line
-# Colours repeat what the words say, in the terminal's own palette, and are told apart by brightness too.
-_SEVERITY_STYLES = {
-    Severity.CRITICAL: "bold red",
-    Severity.WARNING: "bold yellow",
-    Severity.INFO: "bold blue",
-}
 _VERDICT_STYLES = {"healthy": "bold green", "incident": "bold red", "inconclusive": "bold yellow"}
 _LABEL, _CHANGE, _PLACE, _QUIET = "dim", "bold cyan", "cyan", "dim"
 
@@ -32,7 +26,7 @@ def render_text(diagnosis: Diagnosis, *, width: int = DEFAULT_WIDTH, color: bool
     Without `color` there is nothing in it but printable characters and line ends, and rich is not imported.
     """
     lines = list(_report(safe(diagnosis), max(width, _NARROWEST)))
-    return _painted(lines) if color else plain(lines)
+    return painted(lines) if color else plain(lines)
 
 
 def print_text(diagnosis: Diagnosis, stream: TextIO) -> None:
@@ -43,22 +37,6 @@ def print_text(diagnosis: Diagnosis, stream: TextIO) -> None:
     """
     text = render_text(diagnosis, width=columns(stream), color=wants_color(stream))
     write(text, stream)
-
-
-def _painted(lines: list[Line]) -> str:
-    """The lines with the escape sequences of their styles. Rich sees text objects, never markup."""
-    from rich.console import Console
-    from rich.text import Text
-
-    out = StringIO()
-    console = Console(file=out, force_terminal=True, color_system="standard", no_color=False, legacy_windows=False)
-    for line in lines:
-        text = Text(end="\n")
-        for part in line:
-            text.append(part.text, part.style)
-        text.rstrip()
-        console.print(text, soft_wrap=True, highlight=False, markup=False, emoji=False)
-    return out.getvalue()
 
 
 def _report(diagnosis: Diagnosis, width: int) -> Iterator[Line]:
@@ -77,7 +55,7 @@ def _report(diagnosis: Diagnosis, width: int) -> Iterator[Line]:
 
 
 def _finding(finding: Finding, width: int) -> Iterator[Line]:
-    word = Span(finding.severity.name, _SEVERITY_STYLES[finding.severity])
+    word = Span(finding.severity.name, SEVERITY_STYLES[finding.severity])
     titled = paragraph((word, Span("  ")), finding.title, width=width, style="bold")
     judged = f"{finding.cause}  {wording.confidence(finding.confidence)}"
     last = sum(cells(part.text) for part in titled[-1])

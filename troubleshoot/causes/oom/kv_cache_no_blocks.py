@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from troubleshoot.capacity import GIB, request_kv_bytes, utilization_needed
-from troubleshoot.causes.advice import change, current, spelling
+from troubleshoot.causes.advice import change, current, spelling, split_wider
 from troubleshoot.causes.aftermath import ENGINE_DEATH
 from troubleshoot.causes.base import SignatureCause
 from troubleshoot.causes.oom.weights import smaller_weights, weights_exceed_card
@@ -66,14 +66,7 @@ class KvCacheNoBlocks(SignatureCause):
         )
         if not evidence.settings.is_true("enforce_eager") and evidence.engine in ("", "vllm"):
             fixes += change(evidence, "enforce_eager", True, "no memory for CUDA graphs", "slower decode: a stopgap")
-        fixes += change(
-            evidence,
-            "tensor_parallel_size",
-            evidence.tensor_parallel * 2,
-            "half of the weights on each GPU",
-            "",
-            evidence.tensor_parallel,
-        )
+        fixes += split_wider(evidence, "half of the weights on each GPU")
         return fixes
 
     def _larger_budget(self, evidence: Evidence) -> list[Fix] | None:

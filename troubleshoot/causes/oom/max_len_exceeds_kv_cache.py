@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from troubleshoot.capacity import GIB, utilization_needed
-from troubleshoot.causes.advice import change, current, spelling
+from troubleshoot.causes.advice import change, current, spelling, split_wider
 from troubleshoot.causes.aftermath import ENGINE_DEATH
 from troubleshoot.causes.base import SignatureCause
 from troubleshoot.evidence import Evidence
@@ -74,14 +74,7 @@ class MaxLenExceedsKvCache(SignatureCause):
             fixes.append(Fix(name, utilization, 0.95, "MORE of the card for the engine, if nothing else uses it"))
         if "needed" in found and found["available"] >= found["needed"] / 2 and not current(evidence, "kv_cache_dtype"):
             fixes += change(evidence, "kv_cache_dtype", "fp8", "halves the KV cache of a request")
-        fixes += change(
-            evidence,
-            "tensor_parallel_size",
-            evidence.tensor_parallel * 2,
-            "weights and KV heads split over more GPUs",
-            "",
-            evidence.tensor_parallel,
-        )
+        fixes += split_wider(evidence, "weights and KV heads split over more GPUs")
         return fixes
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from troubleshoot.causes.advice import change, current
+from troubleshoot.causes.advice import change, current, split_wider
 from troubleshoot.evidence import Evidence
 from troubleshoot.findings import Fix
 
@@ -17,7 +17,6 @@ def weights_exceed_card(evidence: Evidence) -> bool:
 
 def smaller_weights(evidence: Evidence) -> list[Fix]:
     """More GPUs, or fewer bytes a weight."""
-    parallel = evidence.tensor_parallel
     fixes = []
     if not current(evidence, "quantization"):
         fixes += change(
@@ -27,14 +26,7 @@ def smaller_weights(evidence: Evidence) -> list[Fix]:
             "fp8 halves the weights, 4 bits quarter them",
             "the context length does not matter here",
         )
-    fixes += change(
-        evidence,
-        "tensor_parallel_size",
-        parallel * 2,
-        "weights are split over the GPUs",
-        f"{evidence.weights_gib / 2:.1f} GiB a GPU" if evidence.weights_gib else "",
-        parallel,
-    )
+    fixes += split_wider(evidence, "weights are split over the GPUs")
     if evidence.engine in ("", "vllm"):
         fixes.append(
             Fix(

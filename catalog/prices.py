@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from msgspec import Meta
@@ -9,7 +10,7 @@ from msgspec import Meta
 from catalog import kubernetes
 from catalog.settings import Part
 
-__all__ = ["DEFAULT_PRICES", "SPOT_LABELS", "Price", "SpotLabel"]
+__all__ = ["DEFAULT_PRICES", "SPOT_LABELS", "Price", "SpotLabel", "price_of"]
 
 Dollars = Annotated[float, Meta(ge=0)]
 
@@ -62,3 +63,8 @@ DEFAULT_PRICES: tuple[Price, ...] = (
 SPOT_LABELS: tuple[SpotLabel, ...] = tuple(
     SpotLabel(label=label, value=value) for label, value in kubernetes.SPOT_LABELS.items()
 )
+
+
+def price_of(gpu_name: str, prices: tuple[Price, ...] = DEFAULT_PRICES) -> Price | None:
+    """The first price whose pattern is the whole name, as the driver gives it; None where there is none."""
+    return next((price for price in prices if re.fullmatch(price.gpu, gpu_name)), None)

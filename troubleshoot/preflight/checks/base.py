@@ -1,0 +1,76 @@
+"""What a check is: a small class that says what it needs, when it holds, and what to change where it does not."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import ClassVar
+
+from troubleshoot.findings import Fix, Severity
+from troubleshoot.preflight.cluster import Cluster
+from troubleshoot.preflight.objects import Field, KubeObject
+from troubleshoot.preflight.result import Finding, NotChecked
+from troubleshoot.preflight.subject import Subject
+
+__all__ = ["Check", "Fix", "Judgement", "ObjectCheck", "Severity", "Subject", "WorkloadCheck"]
+
+Judgement = Finding | NotChecked
+
+
+class Check(ABC):
+    """One thing that should hold.
+
+    `title` says what is wrong where it does not; `needs` what the check looks at. `severity` is the usual one: a
+    finding may be milder or worse.
+    """
+
+    id: ClassVar[str]
+    severity: ClassVar[Severity]
+    title: ClassVar[str]
+    needs: ClassVar[str]
+
+    def finding(
+        self,
+        subject: str,
+        field: Field,
+        message: str,
+        *fixes: Fix,
+        severity: Severity | None = None,
+        title: str = "",
+    ) -> Finding:
+        """It does not hold; `field` is what has to change."""
+        level = self.severity if severity is None else severity
+        return Finding(self.id, level, title or self.title, subject, message, field.place, fixes)
+
+    def not_checked(self, subject: str, needs: str = "") -> NotChecked:
+        """It cannot be judged; `needs` names what is missing."""
+        return NotChecked(self.id, subject, needs or self.needs)
+
+
+class WorkloadCheck(Check):
+    """A check on one workload that serves a model.
+
+    One that `reads_arguments` has not been made, whatever it did not find, where some arguments are not known.
+    """
+
+    reads_arguments: ClassVar[bool] = False
+
+    def applies(self, subject: Subject) -> bool:
+        """Whether it says anything about this workload: by default, about those that run an engine."""
+        return subject.engine is not None
+
+    @abstractmethod
+    def judge(self, subject: Subject) -> Iterable[Judgement]:
+        """What is wrong, or cannot be judged; nothing where it holds. Pure."""
+
+
+class ObjectCheck(Check):
+    """A check on one object, whatever it is."""
+
+    def applies(self, item: KubeObject, cluster: Cluster) -> bool:
+        """Whether it says anything about this object."""
+        return True
+
+    @abstractmethod
+    def judge(self, item: KubeObject, cluster: Cluster) -> Iterable[Judgement]:
+        """What is wrong, or cannot be judged; nothing where it holds. Pure."""

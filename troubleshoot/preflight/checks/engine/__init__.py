@@ -1,0 +1,1 @@
+"""Checks: the engine's own settings and flags."""

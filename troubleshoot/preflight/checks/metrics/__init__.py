@@ -1,0 +1,1 @@
+"""Checks: is it scraped, and does what acts on metrics act on some that exist."""
