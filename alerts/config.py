@@ -15,10 +15,10 @@ import msgspec
 from msgspec import Meta
 
 from alerts.durations import Duration
-from catalog.prices import DEFAULT_PRICES, SPOT_LABELS, Price, SpotLabel
 from alerts.slo import BurnWindow, Objective, SloName, problems, window_problems
 from alerts.thresholds import Thresholds
 from catalog.engines import ENGINES
+from catalog.prices import DEFAULT_PRICES, SPOT_LABELS, Price, SpotLabel
 from catalog.settings import Part, SettingsError, read
 
 __all__ = ["EXAMPLE_DOMAIN", "Config", "Links", "Model", "Slos", "load"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from alerts.config import Config, Model, Slos
-from alerts.prices import Price, SpotLabel
 from alerts.slo import Objective
+from catalog.prices import Price, SpotLabel
 from tests.alerts.promql_tree import selectors
 from tests.alerts.rule_tests import unit_test
 

@@ -9,9 +9,9 @@ import pytest
 
 from alerts.config import Config, load, reason
 from alerts.durations import seconds
-from catalog.prices import Price
 from alerts.slo import BurnWindow, Objective
 from alerts.thresholds import Thresholds
+from catalog.prices import Price
 from catalog.settings import SettingsError
 
 GOOD = """
