@@ -29,7 +29,6 @@ def command() -> None:
 
 
 command.add_command(dashboards_preview.command)
-command.add_command(dashboards_preview.command)
 command.add_command(dashboards_push.command)
 
 

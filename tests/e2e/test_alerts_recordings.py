@@ -8,94 +8,27 @@ live through 40 minutes at once.
 
 from __future__ import annotations
 
-import json
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import yaml
 
-from alerts.config import Config
 from alerts.durations import seconds
-from alerts.generate import groups
-from alerts.rule import Alert, Record
+from alerts.rule import Alert
 from alerts.rules import alerts_of
 from recordings.reader import bundled, load
-from tests.alerts.promql_tree import selectors
 from tests.alerts.stretched import SLOW_MOTION, SPAN_SECONDS, open_metrics, stretched
-from tests.e2e.prometheus import eventually, free_port, get, process
+from tests.e2e.rule_passes import CONFIG, STEP_SECONDS, query_range, served, store
 
 EXPECTED = Path(__file__).parents[1] / "alerts" / "recordings.yaml"
 SLOW_MOTION_ALERTS = {"LLMAbortRateHigh"}
 """What compares counters with a gauge."""
-STEP_SECONDS = 30
-CONFIG = Config()
 
 
 def expected() -> dict[str, list[str]]:
     loaded: dict[str, list[str]] = yaml.safe_load(EXPECTED.read_text("utf-8"))
     return loaded
-
-
-def promtool(folder: Path, *arguments: str) -> None:
-    """Run promtool in a folder: when in its interval a group is evaluated depends on its file's name as it is given."""
-    done = subprocess.run(
-        ["promtool", "tsdb", "create-blocks-from", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[int]:
-    """A Prometheus over the blocks in `folder/tsdb`, on the port that is yielded."""
-    (folder / "prometheus.yml").write_text("global: {}\n")
-    port = free_port()
-    command = [
-        "prometheus",
-        f"--config.file={folder / 'prometheus.yml'}",
-        f"--storage.tsdb.path={folder / 'tsdb'}",
-        "--storage.tsdb.retention.time=10y",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]
-    with process(command, folder / "prometheus.log"):
-        eventually(lambda: get(port, "/-/ready")[0] == 200, "Prometheus is ready")
-        yield port
-
-
-def query_range(port: int, expr: str, start: float, end: float) -> list[dict[str, Any]]:
-    asked = urlencode({"query": expr, "start": start, "end": end, "step": STEP_SECONDS})
-    status, body = get(port, f"/api/v1/query_range?{asked}")
-    assert status == 200, body
-    result: list[dict[str, Any]] = json.loads(body)["data"]["result"]
-    return result
-
-
-@cache
-def passes() -> tuple[tuple[Record, ...], ...]:
-    """Recording rules in the order in which they can be computed: those of one pass read only those before it."""
-    through_exporter = [group for group in groups(CONFIG) if group.name != "inferwatch-records-direct"]
-    rules = [rule for group in through_exporter for rule in group.rules if isinstance(rule, Record)]
-    made = {rule.record for rule in rules}
-    found: list[tuple[Record, ...]] = []
-    while rules:
-        waiting = {rule.record for rule in rules}
-        ready = tuple(
-            rule for rule in rules if not {one.name for one, _ in selectors(rule.expr)} & made & waiting - {rule.record}
-        )
-        assert ready, f"a circle: {sorted(waiting)}"
-        found.append(ready)
-        rules = [rule for rule in rules if rule not in ready]
-    return tuple(found)
 
 
 def longest_run_seconds(series: dict[str, Any]) -> float:
@@ -124,18 +57,7 @@ def alerts_by_recording(folder: Path) -> dict[str, list[str]]:
     end = float(int(time.time()) // 7200 * 7200 - 7200)
     start = end - SPAN_SECONDS
     stored = [stretched(name, end, slow_motion=slow) for name in bundled() for slow in (False, True)]
-    (folder / "all.om").write_text("".join(open_metrics(stored)), "utf-8")
-    promtool(folder, "openmetrics", "-q", "all.om", "tsdb")
-    for number, rules in enumerate(passes()):
-        file = folder / f"pass{number}.yaml"
-        one = {"name": "pass", "rules": [{"record": r.record, "expr": r.expr, "labels": dict(r.labels)} for r in rules]}
-        file.write_text(yaml.safe_dump({"groups": [one]}), "utf-8")
-        with served(folder) as port:
-            promtool(
-                folder,
-                *("rules", "-q", f"--url=http://127.0.0.1:{port}", f"--eval-interval={STEP_SECONDS}s"),
-                *(f"--start={start:.0f}", f"--end={end:.0f}", "--output-dir=tsdb", file.name),
-            )
+    store(folder, open_metrics(stored), start, end)
     found: dict[str, list[str]] = {name: [] for name in bundled()}
     with served(folder) as port:
         for name, versions in alerts_of(CONFIG).items():

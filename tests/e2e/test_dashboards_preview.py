@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from dashboards.boards import BOARDS
 from inferwatch.commands.dashboards_preview import command
 from recordings.reader import load
 from tests.charts.blocks import HOSTILE
 from tests.e2e.browser import Browser, browser
+from tests.e2e.drawn_panels import DRAWN
 from tests.e2e.recorded_prometheus import Recorded, recorded_prometheus
 
 SMALL = Path(__file__).resolve().parents[1] / "dashboards/preview/small_board.json"
 RECORDINGS = {"llama-7b-0": "kv_preemption", "llama-7b-1": "healthy_steady", "llama-13b-0": "ttft_queue_burst"}
-# A folder for pictures of the boards: `docs/images` makes those of the documentation anew.
-IMAGES = os.environ.get("INFERWATCH_IMAGES", "")
 HOSTILE_POD = f"pod {HOSTILE}"
-CHAPTERS = "[...document.querySelectorAll('section:has(> h2)')]"
-DRAWN = """
-return [...document.querySelectorAll(".panel")].map((panel) => ({
-  title: panel.querySelector("h3, h4")?.textContent ?? "",
-  kind: [...panel.classList].find((name) => name.startsWith("of-"))?.slice(3),
-  drawn: panel.querySelector(".chart")?.dataset.drawn ?? "",
-  marks: panel.querySelectorAll(".scatterlayer .trace path.js-line, .heatmaplayer image, .barlayer path").length,
-  failed: panel.querySelector(".notice.problem") !== null,
-  text: panel.querySelector(".body").innerText,
-  overflows: panel.scrollWidth > panel.clientWidth + 1,
-}))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -69,28 +53,6 @@ def page(recorded: Recorded, tmp_path_factory: pytest.TempPathFactory) -> Path:
     written = tmp_path_factory.mktemp("page") / "small.html"
     draw(recorded, written, SMALL)
     return written
-
-
-@pytest.mark.parametrize("recording", sorted(RECORDINGS.values()))
-def test_every_board_of_ours_draws(chromium: Browser, recorded: Recorded, tmp_path: Path, recording: str) -> None:
-    written = tmp_path / "boards.html"
-    draw(recorded, written, *BOARDS, "--variable", f"namespace={recording}", "--range", "80s")
-    chromium.errors(), chromium.requested()
-    chromium.open(written)
-    panels = chromium.run(DRAWN)
-    assert len(panels) > 100
-    assert [panel["title"] for panel in panels if panel["drawn"] == "false" or panel["failed"]] == []
-    assert [panel["title"] for panel in panels if panel["drawn"] and not panel["marks"]] == []
-    assert [panel["title"] for panel in panels if not panel["text"].strip() and not panel["drawn"]] == []
-    chapters = chromium.run(f"return {CHAPTERS}.map((one) => `#${{one.id}}`)")
-    assert len(chapters) == len(BOARDS)
-    assert chapters == chromium.run("return [...document.querySelectorAll('nav a')].map((link) => link.hash)")
-    assert chromium.errors() == []
-    assert [url for url in chromium.requested() if not url.startswith("data:")] == [written.as_uri()]
-    if IMAGES:
-        tops = chromium.run(f"return [...{CHAPTERS}.map((one) => one.offsetTop), document.body.scrollHeight]")
-        for name, (top, end) in zip(BOARDS, pairwise(tops), strict=True):
-            chromium.screenshot(Path(IMAGES) / f"board-{name}-{recording}.webp", top=top, height=end - top)
 
 
 @pytest.fixture
