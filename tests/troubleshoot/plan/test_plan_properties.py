@@ -25,8 +25,8 @@ def shape_of(name: str) -> ModelShape:
 
 SHAPES = [shape_of(name) for name in sorted(CONFIGS)]
 UNQUANTIZED = [shape for shape in SHAPES if not shape.quantization]
-# From the widest to the narrowest: no step takes more bytes a weight.
-NARROWER = ("auto", "int8", "nvfp4", "mxfp4", "int4")
+# From the widest to the narrowest. MXFP4 is none of them: where there are experts, it leaves all else at 16 bits.
+NARROWER = ("auto", "int8", "nvfp4", "int4")
 
 loads = st.builds(Load, st.integers(1, 700), st.integers(1, 300))
 gpus = st.sampled_from(GPUS)
