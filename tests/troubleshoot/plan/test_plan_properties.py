@@ -12,8 +12,9 @@ from troubleshoot.model_shape import ModelShape
 from troubleshoot.model_table import CONFIGS
 from troubleshoot.models import known_shape
 from troubleshoot.parallel import tensor_parallel_obstacle, tensor_parallel_sizes
-from troubleshoot.plan.estimate import Layout, best_estimate, estimate, replica_of
+from troubleshoot.plan.estimate import Layout, best_estimate, estimate, memory_of, replica_of
 from troubleshoot.plan.inputs import Question
+from troubleshoot.profiled_memory import activation_peak_bytes
 from troubleshoot.steady_state import Load, at_concurrency, at_rate, highest_rate
 
 
@@ -55,6 +56,11 @@ def laid_out(draw: st.DrawFn, shapes: list[ModelShape] = SHAPES) -> tuple[Questi
     return question, Layout(size, draw(st.integers(1, min(3, question.shape.layers))))
 
 
+def admitting(question: Question) -> Question:
+    """The same for a context that every model has: where prompts are not cut, a longer one takes of the cache."""
+    return replace(question, context=1024)
+
+
 @given(questions(), counts, counts)
 def test_more_gpus_never_lower_what_fits(question: Question, few: int, more: int) -> None:
     fewer = best_estimate(replace(question, gpus=min(few, more)))
@@ -92,10 +98,10 @@ def test_a_lower_precision_never_lowers_what_fits(drawn: tuple[Question, Layout]
     question, layout = drawn
     wide, narrow = (NARROWER[index] for index in sorted((one, other)))
     assume(not tensor_parallel_obstacle(question.shape, layout.tensor_parallel, narrow))
-    wider = estimate(replace(question, quantization=wide), layout)
-    narrower = estimate(replace(question, quantization=narrow), layout)
+    wide_one, narrow_one = replace(question, quantization=wide), replace(question, quantization=narrow)
+    assert memory_of(narrow_one, layout).longest >= memory_of(wide_one, layout).longest
+    wider, narrower = estimate(admitting(wide_one), layout), estimate(admitting(narrow_one), layout)
     assert narrower.fits >= wider.fits
-    assert narrower.memory.longest >= wider.memory.longest
     if wider.fits:
         assert narrower.memory.tokens >= wider.memory.tokens
         assert narrower.most_sequences >= wider.most_sequences
@@ -104,19 +110,18 @@ def test_a_lower_precision_never_lowers_what_fits(drawn: tuple[Question, Layout]
 @given(laid_out())
 def test_a_narrower_cache_never_lowers_what_fits(drawn: tuple[Question, Layout]) -> None:
     question, layout = drawn
-    wide = estimate(replace(question, kv_dtype="auto"), layout)
-    narrow = estimate(replace(question, kv_dtype="fp8"), layout)
-    assert narrow.memory.tokens >= wide.memory.tokens
-    assert narrow.memory.longest >= wide.memory.longest
+    wide, narrow = replace(question, kv_dtype="auto"), replace(question, kv_dtype="fp8")
+    assert memory_of(narrow, layout).longest >= memory_of(wide, layout).longest
+    assert memory_of(admitting(narrow), layout).tokens >= memory_of(admitting(wide), layout).tokens
 
 
 @given(laid_out(), st.floats(0.3, 0.98), st.floats(0.3, 0.98))
 def test_more_utilization_never_lowers_what_fits(drawn: tuple[Question, Layout], one: float, other: float) -> None:
     question, layout = drawn
     low, high = sorted((one, other))
-    less = estimate(replace(question, utilization=low), layout)
-    more = estimate(replace(question, utilization=high), layout)
-    assert more.memory.longest >= less.memory.longest
+    low_one, high_one = replace(question, utilization=low), replace(question, utilization=high)
+    assert memory_of(high_one, layout).longest >= memory_of(low_one, layout).longest
+    less, more = estimate(admitting(low_one), layout), estimate(admitting(high_one), layout)
     if less.fits:
         assert more.memory.tokens >= less.memory.tokens
 
@@ -129,6 +134,18 @@ def test_what_is_planned_fits_the_gpu(drawn: tuple[Question, Layout]) -> None:
         used = memory.weights_bytes + memory.activation_bytes + memory.non_torch_bytes + memory.kv_bytes
         assert used <= memory.budget_bytes * (1 + 1e-9) <= memory.total_bytes * (1 + 1e-9)
         assert found.memory.longest >= 1 and found.most_sequences >= 1
+
+
+@given(questions(), st.sampled_from(["tgi", "tensorrt_llm"]))
+def test_where_prompts_are_not_cut_a_step_of_the_longest_fits(question: Question, engine: str) -> None:
+    asked = replace(question, engine=engine)
+    longest = memory_of(asked, Layout(1, 1)).longest
+    if longest > question.batched_tokens:
+        admitted = replace(asked, context=longest)
+        memory = memory_of(admitted, Layout(1, 1))
+        assert memory.longest >= longest
+        step = activation_peak_bytes(question.shape, longest)
+        assert memory.weights_bytes + memory.non_torch_bytes + step <= memory.budget_bytes
 
 
 # Pace
