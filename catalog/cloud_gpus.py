@@ -13,8 +13,12 @@ __all__ = ["INSTANCE_LABELS", "PRODUCT_LABELS", "gpu_of_instance", "gpu_of_produ
 PRODUCT_LABELS = ("nvidia.com/gpu.product", "cloud.google.com/gke-accelerator")
 """Node labels whose value names the GPU."""
 
-INSTANCE_LABELS = ("node.kubernetes.io/instance-type", "beta.kubernetes.io/instance-type")
-"""Node labels whose value names a cloud's machine type."""
+INSTANCE_LABELS = (
+    "node.kubernetes.io/instance-type",
+    "beta.kubernetes.io/instance-type",
+    "karpenter.k8s.aws/instance-family",
+)
+"""Node labels whose value names a cloud's machine type, or the family of one."""
 
 _GKE = {
     "nvidia-tesla-a100": "NVIDIA A100-SXM4-40GB",
@@ -66,7 +70,7 @@ def gpu_of_product(value: str) -> Gpu | None:
 
 
 def gpu_of_instance(machine_type: str) -> Gpu | None:
-    """The GPU of a cloud's machine type ("p4d.24xlarge", "a3-highgpu-8g"); None for one that is not listed."""
+    """The GPU of a machine type ("p4d.24xlarge", "a3-highgpu-8g") or family ("p4d"); None where none is listed."""
     wanted = machine_type.lower()
-    name = next((gpu for prefix, gpu in _INSTANCES if wanted.startswith(prefix)), "")
+    name = next((gpu for prefix, gpu in _INSTANCES if wanted.startswith(prefix) or f"{wanted}." == prefix), "")
     return find_gpu(name) if name else None

@@ -33,7 +33,9 @@ def test_products(label: str, gpu: str | None) -> None:
         ("g6e.xlarge", "NVIDIA L40S"),
         ("a3-highgpu-8g", "NVIDIA H100 80GB HBM3"),
         ("Standard_ND96isr_H200_v5", "NVIDIA H200"),
+        ("g6e", "NVIDIA L40S"),
         ("m5.large", None),
+        ("m5", None),
     ],
 )
 def test_machine_types(machine: str, gpu: str | None) -> None:

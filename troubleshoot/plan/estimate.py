@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from troubleshoot.capacity import (
     DEFAULT_BLOCK_SIZE,
@@ -134,17 +134,21 @@ def replica_of(question: Question, layout: Layout) -> Replica:
 
 
 def memory_of(question: Question, layout: Layout) -> Memory:
-    """The memory of one GPU; a step holds `batched_tokens`, or the whole context where prompts are not cut."""
+    """The memory of one GPU; a step holds `batched_tokens`, or the whole context where prompts are not cut.
+
+    There a longer context takes more for activations and leaves less for itself: the longest is where both meet.
+    """
     memory = _memory_of(question, layout, question.batched_tokens)
-    if chunks_prompts(question.engine, question.engine_version):
+    if chunks_prompts(question.engine, question.engine_version) or memory.longest <= question.batched_tokens:
         return memory
-    for _ in range(20):
-        wanted = max(question.context or memory.longest, question.batched_tokens)
-        shorter = _memory_of(question, layout, wanted)
-        if question.context or shorter.longest >= memory.longest:
-            return shorter
-        memory = shorter
-    return memory
+    if question.context:
+        return _memory_of(question, layout, max(question.context, question.batched_tokens))
+    low, high = question.batched_tokens, memory.longest
+    while low < high:
+        middle = (low + high + 1) // 2
+        enough = _memory_of(question, layout, middle).longest >= middle
+        low, high = (middle, high) if enough else (low, middle - 1)
+    return replace(_memory_of(question, layout, low), longest=low)
 
 
 def _memory_of(question: Question, layout: Layout, step_tokens: int) -> Memory:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -56,7 +57,14 @@ class Cluster:
 
     def of_kind(self, *kinds: str) -> list[KubeObject]:
         """The objects of these kinds."""
-        return [item for item in self.objects if item.kind in kinds]
+        return [item for kind in kinds for item in self._by_kind.get(kind, ())]
+
+    @cached_property
+    def _by_kind(self) -> Mapping[str, list[KubeObject]]:
+        found: dict[str, list[KubeObject]] = defaultdict(list)
+        for item in self.objects:
+            found[item.kind].append(item)
+        return found
 
     def services(self, workload: Workload) -> list[KubeObject]:
         """The Services that lead to its pods."""

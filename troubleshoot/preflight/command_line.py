@@ -69,8 +69,15 @@ def _split(script: Field) -> Iterator[Word]:
         if text.lstrip().startswith("#"):
             continue
         try:
-            words = shlex.split(text, comments=True)
+            words = list(_lexer(text))
         except ValueError:
             words = text.split()
         place = Field(script.value, script.origin, (*script.path, number))
         yield from (Word(word, place) for word in words)
+
+
+def _lexer(text: str) -> shlex.shlex:
+    """Words as a shell parts them, with `;`, `&&` and `|` as words of their own."""
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=";&|")
+    lexer.whitespace_split = True
+    return lexer

@@ -184,17 +184,17 @@ class Engine:
 def engine_of(workload: Workload, container: Container) -> Engine | None:
     """The engine that a container runs, by its command line, else by its image; None for anything else."""
     words, name = _after_program(container.words)
-    named_by_image = not name
-    if named_by_image:
-        reference = container.image.name.lower()
-        name = next((engine for engine, pattern in _IMAGES if pattern.search(reference)), "")
+    by_image = not name
+    name = name or _of_image(workload, container)
     if not name:
         return None
+    # A command that is no engine's own, as a script that is not given, hides what the engine is started with.
+    unread = by_image and any(container.field.at("command").items())
     settings = {flag: Setting(flag, item.text, item) for flag, item in workload.settings.items()}
     settings |= _environment_settings(name, container)
-    settings |= _settings(words, container)
-    unread = named_by_image and any(container.field.at("command").items())
-    if name == "vllm" and named_by_image and not unread and words and not words[0].text.startswith("-"):
+    if not unread:
+        settings |= _settings(words, container)
+    if name == "vllm" and by_image and not unread and words and not words[0].text.startswith("-"):
         # The image's entry point is `vllm serve` in newer releases, and takes the model as its first word.
         settings.setdefault("--model", Setting("--model", _resolved(words[0].text, container), words[0].field))
     if workload.model_uri is not None and workload.model_uri.text:
@@ -202,6 +202,14 @@ def engine_of(workload: Workload, container: Container) -> Engine | None:
         settings[model] = Setting(model, workload.model_uri.text.partition("://")[2] or None, workload.model_uri)
     known = "arguments" not in workload.supplied and "--config" not in settings and not unread
     return Engine(name, _version(name, container), container, settings, known)
+
+
+def _of_image(workload: Workload, container: Container) -> str:
+    """The engine whose image a container has; what KServe's presets run where it names none. "" for any other."""
+    reference = container.image.name.lower()
+    found = next((engine for engine, pattern in _IMAGES if pattern.search(reference)), "")
+    preset = workload.owner.kind == "LLMInferenceService" and container is workload.containers[0]
+    return found or ("vllm" if preset else "")
 
 
 def _after_program(words: Sequence[Word]) -> tuple[Sequence[Word], str]:

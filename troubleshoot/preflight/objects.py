@@ -15,6 +15,32 @@ _NO_LINES: Mapping[Steps, int] = MappingProxyType({})
 _KEY_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
 
+# Kinds that are looked at, by the API groups whose kinds they are: others use the same names.
+_CORE, _APPS, _KSERVE = ("",), ("apps", "extensions"), ("serving.kserve.io", "serving.kubeflow.org")
+_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "Pod": _CORE,
+        "Service": _CORE,
+        "ConfigMap": _CORE,
+        "Deployment": _APPS,
+        "StatefulSet": _APPS,
+        "DaemonSet": _APPS,
+        "ReplicaSet": _APPS,
+        "HorizontalPodAutoscaler": ("autoscaling",),
+        "PodDisruptionBudget": ("policy",),
+        "LeaderWorkerSet": ("leaderworkerset.x-k8s.io",),
+        "InferenceService": _KSERVE,
+        "LLMInferenceService": _KSERVE,
+        "ServingRuntime": _KSERVE,
+        "ClusterServingRuntime": _KSERVE,
+        "ScaledObject": ("keda.sh",),
+        "PodMonitor": ("monitoring.coreos.com",),
+        "ServiceMonitor": ("monitoring.coreos.com",),
+        "PrometheusRule": ("monitoring.coreos.com",),
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a field stands: `line` counts from 1 and is None for objects that came from no file."""
@@ -156,8 +182,10 @@ class KubeObject:
 
     @property
     def kind(self) -> str:
-        """`Deployment`."""
-        return self.root.at("kind").text
+        """`Deployment`; with its group where others use the name of a known kind: `Service.serving.knative.dev`."""
+        kind = self.root.at("kind").text
+        groups = _GROUPS.get(kind)
+        return kind if groups is None or self.group in groups else f"{kind}.{self.group}"
 
     @property
     def name(self) -> str:

@@ -12,8 +12,9 @@ from troubleshoot.model_shape import ModelShape
 from troubleshoot.model_table import CONFIGS
 from troubleshoot.models import known_shape
 from troubleshoot.parallel import tensor_parallel_obstacle, tensor_parallel_sizes
-from troubleshoot.plan.estimate import Layout, best_estimate, estimate, replica_of
+from troubleshoot.plan.estimate import Layout, best_estimate, estimate, memory_of, replica_of
 from troubleshoot.plan.inputs import Question
+from troubleshoot.profiled_memory import activation_peak_bytes
 from troubleshoot.steady_state import Load, at_concurrency, at_rate, highest_rate
 
 
@@ -23,10 +24,12 @@ def shape_of(name: str) -> ModelShape:
     return found
 
 
+# The same examples in every run, however busy the machine.
+SETTLED = settings(deadline=None, derandomize=True, max_examples=80)
 SHAPES = [shape_of(name) for name in sorted(CONFIGS)]
 UNQUANTIZED = [shape for shape in SHAPES if not shape.quantization]
-# From the widest to the narrowest: no step takes more bytes a weight.
-NARROWER = ("auto", "int8", "nvfp4", "mxfp4", "int4")
+# From the widest to the narrowest. MXFP4 is none of them: where there are experts, it leaves all else at 16 bits.
+NARROWER = ("auto", "int8", "nvfp4", "int4")
 
 loads = st.builds(Load, st.integers(1, 700), st.integers(1, 300))
 gpus = st.sampled_from(GPUS)
@@ -55,6 +58,12 @@ def laid_out(draw: st.DrawFn, shapes: list[ModelShape] = SHAPES) -> tuple[Questi
     return question, Layout(size, draw(st.integers(1, min(3, question.shape.layers))))
 
 
+def admitting(question: Question) -> Question:
+    """The same for a context that every model has: where prompts are not cut, a longer one takes of the cache."""
+    return replace(question, context=1024)
+
+
+@SETTLED
 @given(questions(), counts, counts)
 def test_more_gpus_never_lower_what_fits(question: Question, few: int, more: int) -> None:
     fewer = best_estimate(replace(question, gpus=min(few, more)))
@@ -64,6 +73,7 @@ def test_more_gpus_never_lower_what_fits(question: Question, few: int, more: int
         assert greater.total_tokens >= fewer.total_tokens
 
 
+@SETTLED
 @given(laid_out(), counts, counts)
 def test_more_replicas_hold_more(drawn: tuple[Question, Layout], few: int, more: int) -> None:
     question, layout = drawn
@@ -74,6 +84,7 @@ def test_more_replicas_hold_more(drawn: tuple[Question, Layout], few: int, more:
     assert greater.total_tokens >= fewer.total_tokens
 
 
+@SETTLED
 @given(laid_out(), st.integers(16, 200_000), st.integers(16, 200_000))
 def test_a_longer_context_never_raises_concurrency(drawn: tuple[Question, Layout], one: int, other: int) -> None:
     question, layout = drawn
@@ -87,40 +98,43 @@ def test_a_longer_context_never_raises_concurrency(drawn: tuple[Question, Layout
         assert at_long.most_sequences <= at_short.most_sequences
 
 
+@SETTLED
 @given(laid_out(UNQUANTIZED), st.integers(0, len(NARROWER) - 1), st.integers(0, len(NARROWER) - 1))
 def test_a_lower_precision_never_lowers_what_fits(drawn: tuple[Question, Layout], one: int, other: int) -> None:
     question, layout = drawn
     wide, narrow = (NARROWER[index] for index in sorted((one, other)))
     assume(not tensor_parallel_obstacle(question.shape, layout.tensor_parallel, narrow))
-    wider = estimate(replace(question, quantization=wide), layout)
-    narrower = estimate(replace(question, quantization=narrow), layout)
+    wide_one, narrow_one = replace(question, quantization=wide), replace(question, quantization=narrow)
+    assert memory_of(narrow_one, layout).longest >= memory_of(wide_one, layout).longest
+    wider, narrower = estimate(admitting(wide_one), layout), estimate(admitting(narrow_one), layout)
     assert narrower.fits >= wider.fits
-    assert narrower.memory.longest >= wider.memory.longest
     if wider.fits:
         assert narrower.memory.tokens >= wider.memory.tokens
         assert narrower.most_sequences >= wider.most_sequences
 
 
+@SETTLED
 @given(laid_out())
 def test_a_narrower_cache_never_lowers_what_fits(drawn: tuple[Question, Layout]) -> None:
     question, layout = drawn
-    wide = estimate(replace(question, kv_dtype="auto"), layout)
-    narrow = estimate(replace(question, kv_dtype="fp8"), layout)
-    assert narrow.memory.tokens >= wide.memory.tokens
-    assert narrow.memory.longest >= wide.memory.longest
+    wide, narrow = replace(question, kv_dtype="auto"), replace(question, kv_dtype="fp8")
+    assert memory_of(narrow, layout).longest >= memory_of(wide, layout).longest
+    assert memory_of(admitting(narrow), layout).tokens >= memory_of(admitting(wide), layout).tokens
 
 
+@SETTLED
 @given(laid_out(), st.floats(0.3, 0.98), st.floats(0.3, 0.98))
 def test_more_utilization_never_lowers_what_fits(drawn: tuple[Question, Layout], one: float, other: float) -> None:
     question, layout = drawn
     low, high = sorted((one, other))
-    less = estimate(replace(question, utilization=low), layout)
-    more = estimate(replace(question, utilization=high), layout)
-    assert more.memory.longest >= less.memory.longest
+    low_one, high_one = replace(question, utilization=low), replace(question, utilization=high)
+    assert memory_of(high_one, layout).longest >= memory_of(low_one, layout).longest
+    less, more = estimate(admitting(low_one), layout), estimate(admitting(high_one), layout)
     if less.fits:
         assert more.memory.tokens >= less.memory.tokens
 
 
+@SETTLED
 @given(laid_out())
 def test_what_is_planned_fits_the_gpu(drawn: tuple[Question, Layout]) -> None:
     found = estimate(*drawn)
@@ -131,9 +145,23 @@ def test_what_is_planned_fits_the_gpu(drawn: tuple[Question, Layout]) -> None:
         assert found.memory.longest >= 1 and found.most_sequences >= 1
 
 
+@SETTLED
+@given(questions(), st.sampled_from(["tgi", "tensorrt_llm"]))
+def test_where_prompts_are_not_cut_a_step_of_the_longest_fits(question: Question, engine: str) -> None:
+    asked = replace(question, engine=engine)
+    longest = memory_of(asked, Layout(1, 1)).longest
+    if longest > question.batched_tokens:
+        admitted = replace(asked, context=longest)
+        memory = memory_of(admitted, Layout(1, 1))
+        assert memory.longest >= longest
+        step = activation_peak_bytes(question.shape, longest)
+        assert memory.weights_bytes + memory.non_torch_bytes + step <= memory.budget_bytes
+
+
 # Pace
 
 
+@SETTLED
 @given(laid_out(), st.integers(1, 500), st.integers(1, 500))
 def test_more_sequences_never_make_a_token_faster(drawn: tuple[Question, Layout], one: int, other: int) -> None:
     question, layout = drawn
@@ -143,7 +171,7 @@ def test_more_sequences_never_make_a_token_faster(drawn: tuple[Question, Layout]
     assert many.output_tokens_per_second >= 0
 
 
-@settings(deadline=None)
+@SETTLED
 @given(laid_out(), st.floats(0.01, 200), st.floats(0.01, 200))
 def test_a_higher_rate_never_makes_a_token_faster(drawn: tuple[Question, Layout], one: float, other: float) -> None:
     question, layout = drawn
@@ -155,7 +183,7 @@ def test_a_higher_rate_never_makes_a_token_faster(drawn: tuple[Question, Layout]
         assert fast.batch >= slow.batch * 0.99
 
 
-@settings(deadline=None, max_examples=40)
+@SETTLED
 @given(laid_out(), st.integers(1, 256), st.floats(0.02, 2), st.floats(0.005, 0.2))
 def test_the_highest_rate_holds_its_bounds(
     drawn: tuple[Question, Layout], sequences: int, ttft: float, tpot: float
@@ -167,6 +195,7 @@ def test_the_highest_rate_holds_its_bounds(
         assert best.batch <= max(sequences, 3)
 
 
+@SETTLED
 @given(questions(), st.floats(0.01, 0.2), st.floats(0.01, 0.2))
 def test_a_tighter_bound_never_allows_more_sequences(question: Question, one: float, other: float) -> None:
     tight, loose = sorted((one, other))

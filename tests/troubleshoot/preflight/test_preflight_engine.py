@@ -65,7 +65,7 @@ def test_others_are_not(image: str) -> None:
 
 
 def test_a_script_is_read_up_to_the_next_command() -> None:
-    script = "vllm serve org/m \\\n  --tensor-parallel-size 2 && other --max-model-len 5"
+    script = "setup --model=x;\nvllm serve org/m \\\n  --tensor-parallel-size 2; other --max-model-len 5"
     engine = engine_in({"image": "x", "command": ["bash", "-ec", script]})
     assert engine is not None
     assert engine.count("tensor parallel") == 2

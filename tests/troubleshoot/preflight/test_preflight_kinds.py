@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from troubleshoot.preflight import Result, preflight
 from troubleshoot.preflight.cluster import Cluster
 from troubleshoot.preflight.objects import objects_of
@@ -185,6 +187,29 @@ def test_what_serves_no_model_is_not_judged() -> None:
     said = result(made("Pod", {"containers": [{"name": "web", "image": "nginx:latest"}]}))
     assert said.verdict == "nothing checked"
     assert said.findings == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "version"),
+    [
+        ("InferenceService", "fusion.example/v1"),
+        ("Service", "serving.knative.dev/v1"),
+        ("Deployment", "other.example/v1"),
+    ],
+)
+def test_kinds_of_other_groups_are_not_taken_for_those_that_are_known(kind: str, version: str) -> None:
+    said = result(made(kind, {"roles": []}, version))
+    assert (said.verdict, said.findings) == ("nothing checked", ())
+
+
+def test_an_llm_inference_service_that_leaves_all_to_presets() -> None:
+    said = result(llm({"replicas": 2, "template": {"containers": [{"name": "main"}]}}))
+    assert said.findings == () or {each.check for each in said.findings} <= {
+        "disruption_budget",
+        "image",
+        "model_cache",
+    }
+    assert {"gpu_count", "resources", "image"} <= {each.check for each in said.not_checked}
 
 
 def test_objects_of_a_cluster_have_no_lines() -> None:

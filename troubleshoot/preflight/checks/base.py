@@ -56,8 +56,8 @@ class WorkloadCheck(Check):
     reads_arguments: ClassVar[bool] = False
 
     def applies(self, subject: Subject) -> bool:
-        """Whether it says anything about this workload: by default, about those that run an engine."""
-        return subject.engine is not None
+        """Whether it says anything about this workload: by default, about those whose engine takes requests."""
+        return subject.engine is not None and subject.workload.role != "worker"
 
     @abstractmethod
     def judge(self, subject: Subject) -> Iterable[Judgement]:

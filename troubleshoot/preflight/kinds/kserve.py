@@ -107,7 +107,7 @@ def _llm_part(item: KubeObject, part: Field, role: Role, setting: Setting) -> Wo
         pod=pod,
         labels={"app.kubernetes.io/name": item.name, "kserve.io/component": "workload"},
         annotations=item.root.at("metadata", "annotations").labels,
-        replicas=part.at("replicas"),
+        replicas=part.at("replicas") if part.at("replicas").exists else part.at("scaling", "minReplicas"),
         containers=containers,
         role=role,
         supplied=supplied,

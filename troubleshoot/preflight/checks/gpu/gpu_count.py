@@ -44,6 +44,9 @@ class GpuCount(WorkloadCheck):
             if any(container.field.at("resources", "claims").items()):
                 yield self.not_checked(subject.title, "the resource claim that gives its GPUs")
                 return
+            if "arguments" in workload.supplied:
+                yield self.not_checked(subject.title, "the serving runtime or preset that gives its resources")
+                return
             if any(container.gpu_resources()):
                 yield self.not_checked(subject.title, "a whole number of GPUs")
                 return

@@ -15,6 +15,10 @@ class Resources(WorkloadCheck):
     title = "CPU or memory is not requested"
     needs = "resources of the container"
 
+    def applies(self, subject: Subject) -> bool:
+        """Every pod of an engine, those of a group's workers too."""
+        return subject.engine is not None
+
     def judge(self, subject: Subject) -> Iterable[Judgement]:
         """See the class."""
         container = subject.container

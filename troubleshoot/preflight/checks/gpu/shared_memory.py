@@ -21,6 +21,10 @@ class SharedMemory(WorkloadCheck):
     needs = "how many GPUs one model spans"
     reads_arguments = True
 
+    def applies(self, subject: Subject) -> bool:
+        """Every pod of an engine, those of a group's workers too."""
+        return subject.engine is not None
+
     def judge(self, subject: Subject) -> Iterable[Judgement]:
         """See the class."""
         workload, container, engine = subject.workload, subject.container, subject.engine
