@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from troubleshoot.circumstances import Circumstances
 from troubleshoot.findings import LogEvidence, MetricEvidence
 from troubleshoot.logs.events import Event
 from troubleshoot.logs.facts import LogFacts
@@ -24,12 +25,16 @@ _MIB_PER_GIB = 1024.0
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a cause may look at. `log` and `metrics` are None where no such input was given."""
+    """What a cause may look at. `log` and `metrics` are None where no such input was given.
+
+    `circumstances` are for the report: what changed and how other replicas do, where a store of metrics told.
+    """
 
     log: LogFacts | None = None
     metrics: MetricsData | None = None
     symptom: str = ""
     engine_override: str = ""
+    circumstances: Circumstances = field(default_factory=Circumstances)
 
     @cached_property
     def engine(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,21 +12,13 @@ from inferwatch.commands.diagnose_arguments import (
     FAMILIES,
     FORMATS,
     SEVERITIES,
-    WINDOW,
     Arguments,
-    seconds_of,
 )
+from inferwatch.commands.diagnose_stores import WINDOW_HELP, store_options, stores_of, window_of
 
 if TYPE_CHECKING:
     from troubleshoot.findings import Diagnosis
     from troubleshoot.report import Format
-
-
-def _seconds(_ctx: click.Context, _param: click.Parameter, text: str) -> float:
-    try:
-        return seconds_of(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
 
 
 @click.command("diagnose")
@@ -47,10 +39,8 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, text: str) -> float:
 @click.option(
     "--window",
     metavar="DURATION",
-    default=WINDOW,
-    show_default=True,
-    callback=_seconds,
-    help="How long to watch a live URL.",
+    callback=window_of,
+    help=WINDOW_HELP,
 )
 @click.option(
     "--format",
@@ -76,17 +66,20 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, text: str) -> float:
 )
 @click.option("--engine", type=click.Choice(ENGINES), default=None, help="The engine, where it cannot be recognised.")
 @click.option("--symptom", type=click.Choice(FAMILIES), default=None, help="What you complain of: orders the report.")
+@store_options
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     logs: tuple[str, ...],
     metrics: tuple[str, ...],
-    window: float,
+    window: float | None,
     report: Format,
     output: Path | None,
     fail_on: str,
     engine: str | None,
     symptom: str | None,
+    **stores: Any,
 ) -> None:
     """Say what is wrong with an inference engine, why, and which setting to change.
 
@@ -94,9 +87,12 @@ def command(
     """
     from inferwatch.commands.diagnose_run import print_report, run
 
-    if not logs and not metrics:
-        raise click.UsageError("nothing to read; give --log FILE, --metrics URL, or both")
-    arguments = Arguments(logs, metrics, window, report, fail_on, engine or "", symptom or "")
+    asked = stores_of(ctx, window, stores)
+    if not (logs or metrics or asked.store or asked.loki):
+        raise click.UsageError("nothing to read; give --log FILE, --metrics URL, or both, or --prometheus URL")
+    arguments = Arguments(
+        logs, metrics, asked.live_seconds, report, fail_on, engine or "", symptom or "", asked.store, asked.loki
+    )
 
     def show(diagnosis: Diagnosis) -> None:
         if output is None:

@@ -29,7 +29,15 @@ def run(arguments: Arguments, show: Callable[[Diagnosis], None]) -> int:
 
     with progress_on(sys.stderr) as progress:
         collected = collect(
-            Request(arguments.logs, arguments.metrics, arguments.window_seconds, arguments.engine, arguments.symptom),
+            Request(
+                arguments.logs,
+                arguments.metrics,
+                arguments.window_seconds,
+                arguments.engine,
+                arguments.symptom,
+                arguments.store,
+                arguments.loki,
+            ),
             progress,
             load,
         )

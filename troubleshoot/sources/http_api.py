@@ -67,6 +67,10 @@ class RefusedError(InputError):
         self.said = said
 
 
+class TooLargeError(InputError):
+    """The answer is larger than what is read of one."""
+
+
 class HttpApi:
     """A store's API below one base address. Raises `InputError` where its address or credentials are no use."""
 
@@ -221,7 +225,7 @@ class HttpApi:
                 self.bytes_read += len(chunk)
                 if body.tell() > self._max_bytes:
                     said = f"answered with more than {human_size(self._max_bytes)}"
-                    raise self.error((said, "ask for less with --selector, --query or --window"))
+                    raise TooLargeError(self.name, said, "ask for less with --selector, --query or --window")
         except UnaskedEncodingError as error:
             said = f"answered in the encoding {error.encoding}, which was not asked for"
             raise self.error((said, "go past the proxy")) from None
