@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from statistics import median
 
 from troubleshoot.findings import Change
 from troubleshoot.metrics.timeline import Point, Window
@@ -21,7 +22,7 @@ _MOST_POINTS = 240
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """A stretch at another level than the rest: its first and last time, and both means."""
+    """A stretch at another level than the rest: its first and last time, and both medians."""
 
     since: float
     until: float
@@ -51,8 +52,8 @@ def shift(points: Sequence[Point], window: Window, floor: float) -> Shift | None
     start, end = best
     if best_gain < _LEAST_EXPLAINED * variation or end <= start or points[end - 1][0] < window[0]:
         return None
-    after = sum(values[start:end]) / (end - start)
-    before = (sum(values) - sum(values[start:end])) / (count - (end - start))
+    # Medians, since a level's edges hold values on the way to the next.
+    after, before = median(values[start:end]), median(values[:start] + values[end:])
     return Shift(points[start][0], points[end - 1][0], before, after) if differs(before, after, floor) else None
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from troubleshoot.circumstances import Circumstances
 from troubleshoot.findings import FleetSummary, ReplicaSummary, Severity
@@ -165,11 +165,16 @@ def _summary(fleet: Fleet, looked: Sequence[_Looked], worst: _Looked) -> FleetSu
 def _replica_summary(looked: _Looked, diagnosed: bool) -> ReplicaSummary:
     replica, found = looked.replica, looked.diagnosis
     assert replica is not None  # noqa: S101
-    role = "down" if replica.is_down else "typical" if replica.is_typical else "worst"
     return ReplicaSummary(
         replica.name,
-        "diagnosed" if diagnosed else role,  # type: ignore[arg-type]
+        "diagnosed" if diagnosed else _role(looked),
         found.verdict,
         found.findings[0].cause if found.findings and found.verdict == "incident" else "",
         {name: round(value, 4) for name, value in replica.measures.items()},
     )
+
+
+def _role(looked: _Looked) -> Literal["down", "worst", "typical"]:
+    if looked.replica is not None and looked.replica.is_down:
+        return "down"
+    return "worst" if looked.diagnosis.verdict == "incident" else "typical"

@@ -185,7 +185,7 @@ def change(item: Change) -> str:
 def _level(value: float | str | None, unit: str) -> str:
     if value is None:
         return "nothing"
-    return value if isinstance(value, str) else f"{number(value)}{unit}"
+    return value if isinstance(value, str) else f"{number(float(f'{value:.3g}'))}{unit}"
 
 
 def dated_changes(diagnosis: Diagnosis) -> list[str]:
@@ -222,7 +222,7 @@ def fleet(diagnosis: Diagnosis) -> list[str]:
 
 def _measures(measures: Mapping[str, float]) -> str:
     return ", ".join(
-        f"{title} {number(measures[name])}{unit}" for name, (title, unit) in _MEASURES.items() if name in measures
+        f"{title} {_level(measures[name], unit)}" for name, (title, unit) in _MEASURES.items() if name in measures
     )
 
 
