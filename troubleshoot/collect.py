@@ -85,7 +85,7 @@ def collect(request: Request, report: Report = _silent, meanwhile: Callable[[], 
         from troubleshoot.collect_stores import collect_loki
 
         parts += collect_loki(request.loki, stored, report, result)
-    log = _facts(parts) if parts else None
+    log = facts_of(parts) if parts else None
     if log is not None or metrics is not None:
         from dataclasses import replace
 
@@ -131,7 +131,8 @@ def _told(report: Report, source: ByteSource, done: int) -> None:
     report(source.name, done, source.size_bytes)
 
 
-def _facts(parts: Sequence[ScanResult]) -> LogFacts:
+def facts_of(parts: Sequence[ScanResult]) -> LogFacts:
+    """What the logs of one engine say together."""
     from troubleshoot.logs.events import events_of, merge, without_strangers
     from troubleshoot.logs.facts import LogFacts
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from catalog.hardware import Gpu
     from troubleshoot.metrics.load import MetricsData
     from troubleshoot.models import ModelShape
+    from troubleshoot.pod_facts import PodFacts
 
 _MIB_PER_GIB = 1024.0
 
@@ -35,6 +36,7 @@ class Evidence:
     symptom: str = ""
     engine_override: str = ""
     circumstances: Circumstances = field(default_factory=Circumstances)
+    pod: PodFacts | None = None
 
     @cached_property
     def engine(self) -> str:
@@ -43,7 +45,7 @@ class Evidence:
             return self.engine_override
         if self.metrics and self.metrics.engine:
             return self.metrics.engine
-        return self.log.engine if self.log else ""
+        return (self.log.engine if self.log else "") or (self.pod.engine if self.pod else "")
 
     @cached_property
     def version(self) -> str:
@@ -52,8 +54,11 @@ class Evidence:
 
     @cached_property
     def settings(self) -> Settings:
-        """The settings that the log shows; empty without a log."""
-        return self.log.settings if self.log else Settings()
+        """The settings that the log shows; where its start is missing, those that the container was given."""
+        shown = self.log.settings if self.log else Settings()
+        if self.pod is None or shown.given:
+            return shown
+        return Settings(self.pod.settings.given, shown.effective)
 
     @cached_property
     def model(self) -> str:
