@@ -14,11 +14,6 @@ from troubleshoot.findings import StatusEvidence
 from troubleshoot.logs.settings import Settings, read_settings
 from troubleshoot.redact import quote
 
-SIGKILL: Final = 137
-SIGSEGV: Final = 139
-SIGTERM: Final = 143
-"""Exit codes of a container whose process a signal ended: 128 and the signal's number."""
-
 _SERVED: Final = re.compile(r"\bvllm serve ([^\s'\"-][^\s'\"]*)")
 _IMAGES: Final = (
     ("vllm", "vllm"),
@@ -34,7 +29,7 @@ _IMAGES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """One end of the container: `is_current` where it has not been started again."""
+    """One end of the container: `is_current` where it has not been started again, `ago_seconds` when it was read."""
 
     reason: str
     exit_code: int
@@ -42,6 +37,7 @@ class Ended:
     started: float | None = None
     finished: float | None = None
     is_current: bool = False
+    ago_seconds: float | None = None
 
     @property
     def ran_seconds(self) -> float | None:
@@ -76,7 +72,8 @@ class NodeFacts:
 class PodFacts:
     """One replica. `missing` names the rights without which parts of it are unknown.
 
-    `ended` is how its container ended, the last time first; `unscheduled` why no node has it, "" where one has.
+    `ended` is how its container ended, the last time first; `unscheduled` why no node has it, "" where one has;
+    `init_failure` how a container that has to go first failed.
     """
 
     name: str
@@ -100,6 +97,7 @@ class PodFacts:
     revision: str = ""
     unscheduled: str = ""
     has_startup_probe: bool = False
+    init_failure: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
 

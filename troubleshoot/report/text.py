@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from io import StringIO
 from typing import TextIO
 
-from troubleshoot.findings import Diagnosis, Finding, Fix, LogEvidence, MetricEvidence, Severity
+from troubleshoot.findings import Diagnosis, Finding, Fix, MetricEvidence, Severity
 from troubleshoot.report import wording
 from troubleshoot.report.layout import Line, Span, cells, paragraph, plain
 from troubleshoot.report.output import DEFAULT_WIDTH, columns, wants_color, write

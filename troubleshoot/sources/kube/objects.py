@@ -78,8 +78,8 @@ def container_of(pod: Object, name: str) -> Object:
     return next(found, {})
 
 
-def pod_facts(pod: Object, container: Object, *, events: Sequence[Object] = (), node: Object | None = None) -> PodFacts:
-    """Everything that the objects say of one replica."""
+def pod_facts(pod: Object, container: Object, *, now: float = 0.0) -> PodFacts:
+    """Everything that the pod's object says of a replica; `now` (unix seconds) tells how long ago its ends were."""
     metadata, status = child(pod, "metadata"), child(pod, "status")
     name = text_of(container, "name")
     state = next((s for s in children(status, "containerStatuses") if text_of(s, "name") == name), {})
@@ -98,9 +98,7 @@ def pod_facts(pod: Object, container: Object, *, events: Sequence[Object] = (), 
         is_ready=state.get("ready") is True,
         is_going="deletionTimestamp" in metadata,
         restarts=number_of(state, "restartCount"),
-        ended=tuple(_ends(state)),
-        events=tuple(sorted(map(_event, events), key=lambda event: event.last_seen or 0.0)),
-        node=node_facts(node) if node else None,
+        ended=tuple(_ends(state, now)),
         image=text_of(container, "image"),
         arguments=arguments_of(container),
         memory_limit_bytes=quantity(limits.get("memory")),
@@ -108,24 +106,45 @@ def pod_facts(pod: Object, container: Object, *, events: Sequence[Object] = (), 
         revision=labels.get("pod-template-hash") or labels.get("controller-revision-hash", ""),
         unscheduled=_unscheduled(status),
         has_startup_probe=bool(child(container, "startupProbe")),
+        init_failure=_init_failure(status),
         labels=labels,
     )
 
 
-def _ends(state: Object) -> Iterator[Ended]:
+def _ends(state: Object, now: float) -> Iterator[Ended]:
     """The last end, then the present one, where there are such."""
     for key, is_current in (("lastState", False), ("state", True)):
         ended = child(state, key, "terminated")
         if ended:
+            finished, signal = _time(ended.get("finishedAt")), number_of(ended, "signal")
             yield Ended(
                 reason=text_of(ended, "reason"),
-                exit_code=number_of(ended, "exitCode")
-                or (128 + number_of(ended, "signal")) % 256 * bool(ended.get("signal")),
+                exit_code=number_of(ended, "exitCode") or (128 + signal if signal else 0),
                 message=text_of(ended, "message"),
                 started=_time(ended.get("startedAt")),
-                finished=_time(ended.get("finishedAt")),
+                finished=finished,
                 is_current=is_current,
+                ago_seconds=now - finished if finished is not None and now else None,
             )
+
+
+def _init_failure(status: Object) -> str:
+    """What became of the container that goes first and failed (KServe's storage-initializer fetches the model)."""
+    for state in children(status, "initContainerStatuses"):
+        name = text_of(state, "name")
+        waiting = child(state, "state", "waiting")
+        ended = child(state, "state", "terminated") or child(state, "lastState", "terminated")
+        if number_of(ended, "exitCode"):
+            said = " ".join(filter(None, (text_of(ended, "reason"), text_of(ended, "message"))))
+            return f"{name} ended with exit code {number_of(ended, 'exitCode')} {said}".strip()
+        if text_of(waiting, "reason") not in ("", "PodInitializing", "ContainerCreating"):
+            return f"{name} waits: {text_of(waiting, 'reason')} {text_of(waiting, 'message')}".strip()
+    return ""
+
+
+def events_of(events: Sequence[Object]) -> tuple[PodEvent, ...]:
+    """Events as facts, the newest last."""
+    return tuple(sorted(map(_event, events), key=lambda event: event.last_seen or 0.0))
 
 
 def _event(event: Object) -> PodEvent:

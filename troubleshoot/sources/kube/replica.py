@@ -11,7 +11,16 @@ from troubleshoot.sources.endpoint import Clock, Watch, watch_by
 from troubleshoot.sources.errors import InputError
 from troubleshoot.sources.kube.calls import GET_NODE, GET_POD, LIST_EVENTS, Call
 from troubleshoot.sources.kube.cluster import Cluster
-from troubleshoot.sources.kube.objects import Object, child, container_of, node_facts, pod_facts, pod_name, text_of
+from troubleshoot.sources.kube.objects import (
+    Object,
+    child,
+    container_of,
+    events_of,
+    node_facts,
+    pod_facts,
+    pod_name,
+    text_of,
+)
 from troubleshoot.sources.kube.pod_log import PodLog
 from troubleshoot.sources.kube.pod_metrics import PodScraper, endpoints_of
 from troubleshoot.sources.kube.problems import ClusterError
@@ -70,7 +79,7 @@ class Nodes:
 
 def begin(pod: Object, namespace: str, how: How) -> Reading:
     """A reading that holds what the pod's object itself says."""
-    facts = pod_facts(pod, container_of(pod, how.container))
+    facts = pod_facts(pod, container_of(pod, how.container), now=how.clock.unix())
     if not child(pod, "status"):
         facts = replace(facts, missing=(GET_POD.right,))
     return Reading(f"{namespace}/{pod_name(pod)}", facts)
@@ -111,8 +120,7 @@ def _read_events(reading: Reading, pod: Object, namespace: str, cluster: Cluster
     uid = text_of(child(pod, "metadata"), "uid")
     # A pod of a StatefulSet has the name of the one before it.
     own = [e for e in found if not uid or text_of(child(e, "involvedObject"), "uid") in ("", uid)]
-    with_events = pod_facts(pod, {}, events=own)
-    reading.facts = replace(reading.facts, events=with_events.events)
+    reading.facts = replace(reading.facts, events=events_of(own))
 
 
 def _read_node(reading: Reading, pod: Object, nodes: Nodes) -> None:
