@@ -123,6 +123,9 @@ def _look(
             continue
         if pulled.servers:
             looked.append(_Looked(replica, pulled, _judged(pulled, engine, symptom)))
+            worst = max(looked, key=_badness)
+            # Only one replica's samples are held at a time, beside the worst one's.
+            looked = [one if one is worst else one._replace(pulled=Pulled()) for one in looked]
     if not looked and failed:
         raise failed
     if not looked:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ import pytest
 from recordings.reader import bundled, load
 from tests.e2e.prometheus import eventually, free_port, get, process
 
+_LINES_AN_IMPORT = 200_000
 _SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+) (\S+)")
 
 
@@ -68,13 +70,16 @@ def all_recordings(end_seconds: float) -> list[Line]:
     return [line for name in bundled() for line in ended_at(name, end_seconds, recording=name)]
 
 
-def open_metrics(lines: Iterable[Line]) -> str:
-    """The samples as promtool reads them: one family after the other."""
+def write_open_metrics(lines: Iterable[Line], path: Path) -> None:
+    """Write the samples as promtool reads them: one family after the other."""
     families: dict[str, list[str]] = {}
     for one in lines:
         families.setdefault(one.name, []).append(f"{one.name}{{{one.labels}}} {one.value} {one.time_seconds:.3f}\n")
-    parts = [f"# TYPE {name} unknown\n" + "".join(found) for name, found in sorted(families.items())]
-    return "".join(parts) + "# EOF\n"
+    with path.open("w", encoding="utf-8") as file:
+        for name, found in sorted(families.items()):
+            file.write(f"# TYPE {name} unknown\n")
+            file.writelines(found)
+        file.write("# EOF\n")
 
 
 def a_while_ago() -> float:
@@ -87,9 +92,18 @@ def prometheus_with(folder: Path, lines: Iterable[Line]) -> Iterator[str]:
     """A Prometheus that holds these samples; yields its address."""
     if shutil.which("promtool") is None:
         pytest.skip("prometheus is not installed: apt-get install prometheus")
-    (folder / "all.om").write_text(open_metrics(lines), "utf-8")
-    command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", "-q", folder / "all.om", folder / "tsdb"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    write_open_metrics(lines, folder / "all.om")
+    command = [
+        "promtool",
+        "tsdb",
+        "create-blocks-from",
+        "openmetrics",
+        "-q",
+        str(folder / "all.om"),
+        str(folder / "tsdb"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
+    (folder / "all.om").unlink()
     assert done.returncode == 0, done.stdout + done.stderr
     (folder / "prometheus.yml").write_text("global: {}\n")
     port = free_port()
@@ -119,10 +133,11 @@ def victoria_metrics_with(folder: Path, lines: Iterable[Line]) -> Iterator[str]:
     ]
     with process(server, folder / "victoria.log"):
         eventually(lambda: get(port, "/health")[0] == 200, "VictoriaMetrics is ready")
-        body = "".join(f"{one.name}{{{one.labels}}} {one.value} {one.time_seconds * 1000:.0f}\n" for one in lines)
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        connection.request("POST", "/api/v1/import/prometheus", body.encode())
-        assert connection.getresponse().status == 204
-        connection.close()
+        texts = (f"{one.name}{{{one.labels}}} {one.value} {one.time_seconds * 1000:.0f}\n" for one in lines)
+        while body := "".join(islice(texts, _LINES_AN_IMPORT)):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            connection.request("POST", "/api/v1/import/prometheus", body.encode())
+            assert connection.getresponse().status == 204
+            connection.close()
         get(port, "/internal/force_flush")  # what was imported can be searched from now on
         yield f"http://127.0.0.1:{port}"

@@ -17,6 +17,7 @@ from troubleshoot.metrics.timeline import Timeline
 
 _KEPT_AS_IS = ("DCGM_FI_", "process_", "container_", "kube_", "inferwatch_")
 _CANONICAL = "llm_"
+_UP = "llm_up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +112,12 @@ def _shows_engine(samples: Sequence[Sample]) -> bool:
 
 
 def _named_engines(samples: Iterable[Sample]) -> tuple[str, ...]:
-    """The engines that canonical series name, the one with most samples first."""
-    counts = Counter(sample.labels.get("engine", "") for sample in samples if sample.name.startswith(_CANONICAL))
+    """The engines that canonical series name, the one with most samples first. One that never answered shows none."""
+    counts = Counter(
+        sample.labels.get("engine", "")
+        for sample in samples
+        if sample.name.startswith(_CANONICAL) and sample.name != _UP
+    )
     return tuple(name for name, _ in counts.most_common() if name)
 
 
@@ -138,7 +143,7 @@ def _fill(
     for sample in samples:
         if sample.name.startswith(_CANONICAL):
             time_seconds = sample.timestamp or 0.0
-            if sample.name == "llm_up":
+            if sample.name == _UP:
                 timeline.add("up", {"job": "engine", **extra}, time_seconds, sample.value)
             else:
                 timeline.add(sample.name, {**_own_labels(sample), **extra}, time_seconds, sample.value)
