@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 if TYPE_CHECKING:
+    from troubleshoot.collect_kube import KubeRequest
     from troubleshoot.report import Format
     from troubleshoot.sources.loki import LokiRequest
     from troubleshoot.stores import StoreRequest
@@ -36,6 +37,7 @@ class Arguments(NamedTuple):
     symptom: str = ""
     store: StoreRequest | None = None
     loki: LokiRequest | None = None
+    kube: KubeRequest | None = None
 
 
 def plain(words: Sequence[str]) -> Arguments | None:
