@@ -49,6 +49,10 @@ _COMMANDS = {
         "inferwatch.commands.demo:command",
         "Diagnose a recorded engine that is played back live: no GPU needed.",
     ),
+    "record": _Entry(
+        "inferwatch.commands.record:command",
+        "Take down log and metrics of a running engine, masked, to diagnose elsewhere.",
+    ),
     "replay": _Entry(
         "inferwatch.commands.replay:command",
         "Serve a recording of a real engine as if it were running.",

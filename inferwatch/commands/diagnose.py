@@ -80,6 +80,13 @@ def report_options(command: _F) -> _F:
     help="A live /metrics URL, a saved exposition, or an OpenMetrics file with many scrapes. Repeatable.",
 )
 @click.option(
+    "--recording",
+    "recordings",
+    multiple=True,
+    metavar="DIR|TAR",
+    help="A recording: its log and its metrics. Repeatable.",
+)
+@click.option(
     "--window",
     metavar="DURATION",
     callback=window_of,
@@ -94,6 +101,7 @@ def command(
     /,
     logs: tuple[str, ...],
     metrics: tuple[str, ...],
+    recordings: tuple[str, ...],
     window: float | None,
     report: Format,
     output: Path | None,
@@ -106,6 +114,7 @@ def command(
 
     Exit status: 0 healthy, 1 a finding at or above --fail-on, 2 bad usage or unreadable input, 3 inconclusive.
     """
+    logs, metrics = (*logs, *recordings), (*metrics, *recordings)
     asked = stores_of(ctx, window, options)
     kube = kube_of(ctx, asked.live_seconds, options, engine or "", symptom or "")
     if kube and (logs or metrics or asked.store or asked.loki):

@@ -35,7 +35,7 @@ class RawScrapes:
 
 def read_exposition(spec: str, *, limit_bytes: int = LIMIT_BYTES) -> RawScrapes:
     """Read `spec` (a path or `-`, plain or compressed); raise `InputError` when it holds no samples."""
-    with open_bytes(spec) as source:
+    with open_bytes(spec, "metrics") as source:
         body = _body(source, limit_bytes)
         note = source.note
     body = body.removeprefix(_UTF8_MARK)
