@@ -96,7 +96,7 @@ class HttpApi:
             raise self.error(NOT_HTTP) from None
         if self._base.scheme not in {"http", "https"} or not self._base.host:
             raise self.error(NOT_HTTP)
-        self._base = self._base.copy_with(path=_PASTED.sub("", self._base.path).rstrip("/"))
+        self._prefix = _PASTED.sub("", self._base.path).rstrip("/")
         tls = tls_of(access)
         try:
             self._client = httpx.Client(
@@ -116,11 +116,6 @@ class HttpApi:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._client.close()
-
-    @property
-    def base_url(self) -> str:
-        """The base address without user and password."""
-        return str(self._base.copy_with(userinfo=b"")).rstrip("/")
 
     def error(self, problem: Problem) -> InputError:
         """An `InputError` of this store."""
@@ -152,7 +147,7 @@ class HttpApi:
 
         with Deadline(max(until - time.monotonic(), 0.001)) as deadline:
             try:
-                return self._follow(method, self._base.copy_with(path=self._base.path + path), encoded, deadline)
+                return self._follow(method, self._base.copy_with(path=self._prefix + path), encoded, deadline)
             except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, OSError) as error:
                 if deadline.expired or isinstance(error, httpx.ReadTimeout):
                     raise self._late(NO_ANSWER) from error
