@@ -93,7 +93,7 @@ def collect(request: Request, report: Report = _silent, meanwhile: Callable[[], 
 
         result.evidence = Evidence(log, metrics, request.symptom, request.engine)
         if stored is not None:
-            result.evidence = replace(result.evidence, circumstances=stored.circumstances)
+            result.evidence = replace(result.evidence, circumstances=stored.circumstances, pod=stored.pod)
     return result
 
 

@@ -18,6 +18,7 @@ from troubleshoot.sources.prometheus.alert import find_alert
 from troubleshoot.sources.prometheus.api import PrometheusApi
 from troubleshoot.sources.prometheus.baseline import compare
 from troubleshoot.sources.prometheus.naming import Naming, probe
+from troubleshoot.sources.prometheus.pods import pod_facts
 from troubleshoot.sources.prometheus.pull import Pulled, pull
 from troubleshoot.sources.prometheus.replicas import Fleet, Replica, survey
 from troubleshoot.sources.prometheus.selector import Matchers, text
@@ -25,6 +26,7 @@ from troubleshoot.sources.prometheus.selector import Matchers, text
 if TYPE_CHECKING:
     from catalog.exposition import Sample
     from troubleshoot.findings import Diagnosis
+    from troubleshoot.pod_facts import PodFacts
 
 _BEFORE_AN_ALERT = 0.25
 """Share of the window that lies before an alert's start: what led to it came first, since alerts wait and average."""
@@ -55,6 +57,7 @@ class Stored:
     servers: Mapping[Server, Sequence[Sample]]
     circumstances: Circumstances = field(default_factory=Circumstances)
     note: str = ""
+    pod: PodFacts | None = None
 
 
 class _Looked(NamedTuple):
@@ -86,7 +89,8 @@ def read_store(request: StoreRequest, engine: str = "", symptom: str = "") -> St
             notes.insert(0, f"{fleet.total} replicas, of which {worst.replica.name} is diagnosed")
         notes += [f"the store warns: {warning}" for warning in api.warnings]
         name = f"{api.name} {text(selection)}"
-        return Stored(name, api.bytes_read, window, worst.pulled.servers, circumstances, "; ".join(notes))
+        pod = pod_facts(worst.pulled.servers, at_seconds)
+        return Stored(name, api.bytes_read, window, worst.pulled.servers, circumstances, "; ".join(notes), pod)
 
 
 def _where(api: PrometheusApi, request: StoreRequest) -> tuple[Matchers, float, str]:
@@ -122,7 +126,7 @@ def _look(
             notes.append(f"{replica.name if replica else 'the series'}: {error.problem}")
             continue
         if pulled.servers:
-            looked.append(_Looked(replica, pulled, _judged(pulled, engine, symptom)))
+            looked.append(_Looked(replica, pulled, _judged(pulled, at_seconds, engine, symptom)))
             worst = max(looked, key=_badness)
             # Only one replica's samples are held at a time, beside the worst one's.
             looked = [one if one is worst else one._replace(pulled=Pulled()) for one in looked]
@@ -134,11 +138,12 @@ def _look(
     return looked
 
 
-def _judged(pulled: Pulled, engine: str, symptom: str) -> Diagnosis:
+def _judged(pulled: Pulled, at_seconds: float, engine: str, symptom: str) -> Diagnosis:
     from troubleshoot.diagnosis import diagnose
     from troubleshoot.evidence import Evidence
 
-    return diagnose(Evidence(None, load_metrics([], (), pulled.servers), symptom, engine))
+    pod = pod_facts(pulled.servers, at_seconds)
+    return diagnose(Evidence(None, load_metrics([], (), pulled.servers), symptom, engine, pod=pod))
 
 
 def _badness(looked: _Looked) -> tuple[bool, int, float]:

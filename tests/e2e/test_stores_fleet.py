@@ -13,7 +13,13 @@ from typing import Any
 import pytest
 
 from tests.e2e.canonical_recordings import canonical
-from tests.e2e.stores import Line, a_while_ago, ended_at, prometheus_with, victoria_metrics_with
+from tests.e2e.stores import Line, a_while_ago, ended_at, placed, prometheus_with, victoria_metrics_with
+from troubleshoot.diagnosis import diagnose as judge
+from troubleshoot.evidence import Evidence
+from troubleshoot.metrics.load import load_metrics
+from troubleshoot.sources.prometheus import pull
+from troubleshoot.sources.prometheus.selector import parse
+from troubleshoot.stores import StoreRequest, read_store
 
 pytestmark = [pytest.mark.no_cover, pytest.mark.timeout(300)]
 
@@ -151,3 +157,76 @@ def test_nothing_that_matches_is_said(tmp_path: Path) -> None:
     assert (status, report) == (2, {})
     assert errors.count("\n") == 1
     assert 'no series match {model="other"} in this window' in errors
+
+
+GPU = "DCGM_FI_"
+PLACE = {"namespace": "prod", "pod": "llm-0"}
+
+
+def apart(end: float, gpu_labels: dict[str, str]) -> list[Line]:
+    """A recording whose engine's series bear the pod, and whose GPU's series bear other labels."""
+    lines = ended_at("kv_preemption", end)
+    engine = [line for line in lines if not line.name.startswith(GPU)]
+    gpus = [line for line in lines if line.name.startswith(GPU)]
+    other = placed(gpus, 0.0, UUID="GPU-other", exported_namespace="prod", exported_pod="llm-1")
+    return [*placed(engine, 0.0, **PLACE), *placed(gpus, 0.0, **gpu_labels), *other]
+
+
+@pytest.mark.parametrize(
+    "gpu_labels",
+    [
+        {"UUID": "GPU-a", "exported_namespace": "prod", "exported_pod": "llm-0", "pod": "dcgm-exporter-7x2"},
+        {"UUID": "GPU-a", "namespace": "gpu-operator", "pod": "dcgm-exporter-7x2"},
+    ],
+    ids=["the exporter's target has a pod too", "joined by UUID"],
+)
+def test_a_pods_gpus_are_found(gpu_labels: dict[str, str], tmp_path: Path) -> None:
+    end = a_while_ago()
+    info = 'namespace="prod",pod="llm-0",container="engine",UUID="GPU-a"'
+    joined = [Line("inferwatch_pod_gpu_info", info, "1", end - at) for at in range(0, 60, 10)]
+    with prometheus_with(tmp_path, [*apart(end, gpu_labels), *joined]) as url:
+        status, report, errors = diagnose(url, "--selector", 'pod="llm-0"', "--at", str(end), "--window", "5m")
+    assert (status, errors) == (1, "")
+    assert report["hardware"] == "1 x NVIDIA H200"
+    assert report["numbers"]["gpu_memory_gib"] > 100
+    assert report["fleet"] is None
+
+
+def test_restarts_and_why_the_container_ended(tmp_path: Path) -> None:
+    end = a_while_ago()
+    labels = 'namespace="prod",pod="llm-0",container="engine"'
+    restarts = [
+        Line("kube_pod_container_status_restarts_total", labels, str(int(at > -60)), end + at)
+        for at in range(-240, 1, 15)
+    ]
+    why = [
+        Line("kube_pod_container_status_last_terminated_reason", labels + ',reason="OOMKilled"', "1", end + at)
+        for at in range(-60, 1, 15)
+    ]
+    limit = Line("kube_pod_container_resource_limits", labels + ',resource="memory",unit="byte"', str(64 << 30), end)
+    with prometheus_with(tmp_path, [*ended_at("healthy_steady", end, **PLACE), *restarts, *why, limit]) as url:
+        status, report, errors = diagnose(url, "--selector", 'pod="llm-0"', "--at", str(end), "--window", "2m")
+        _, later, _ = diagnose(url, "--selector", 'pod="llm-0"', "--at", str(end), "--window", "30s")
+    assert (status, errors) == (1, "")
+    assert report["findings"][0]["cause"] == "oom_host_memory"
+    assert "Its limit is 64 GiB." in report["findings"][0]["explanation"]
+    assert "reason OOMKilled, exit code 137, restarted 1 times" in report["findings"][0]["evidence"][0]["text"]
+    # A restart before the window is not what is wrong in it.
+    assert later["findings"] == [] or later["findings"][0]["cause"] != "oom_host_memory"
+    (found,) = [one for one in report["changes"] if one["what"].startswith("container restarts")]
+    assert found["what"] == "container restarts (OOMKilled)"
+    assert (found["before"], found["after"]) == (0, 1)
+    assert found["since"] == pytest.approx(end - 45, abs=10)
+
+
+def test_a_long_window_is_thinned_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a day of a replica's series: fewer samples, the same verdict."""
+    monkeypatch.setattr(pull, "MOST_SAMPLES", 6000)
+    end = a_while_ago()
+    with prometheus_with(tmp_path, ended_at("kv_preemption", end, **PLACE)) as url:
+        request = StoreRequest(url, parse('pod="llm-0"'), at_seconds=end, window_seconds=300.0)
+        stored = read_store(request)
+    assert sum(len(samples) for samples in stored.servers.values()) <= 7000
+    assert "thinned to one in" in stored.note
+    found = judge(Evidence(None, load_metrics([], (), stored.servers)))
+    assert found.findings[0].cause == "thr_preemption_thrash"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from catalog import kubernetes
 from catalog.exposition import Sample
 from troubleshoot.metrics.load import Server, server_name
+from troubleshoot.sources.errors import InputError
 from troubleshoot.sources.prometheus.api import PrometheusApi
 from troubleshoot.sources.prometheus.naming import UP, Naming, every_name
 from troubleshoot.sources.prometheus.selector import Matcher, Matchers, any_of, equal_to, of_place, text
@@ -27,6 +28,7 @@ _CANONICAL_NAMES = Matcher("__name__", "=~", "llm_.+")
 _POD_GPUS = "inferwatch_pod_gpu_info"
 _KUBERNETES = (
     kubernetes.CONTAINER_RESTARTS,
+    kubernetes.LAST_TERMINATED_EXIT_CODE,
     kubernetes.LAST_TERMINATED_REASON,
     kubernetes.RESOURCE_LIMITS,
     kubernetes.MEMORY_WORKING_SET,
@@ -63,17 +65,23 @@ def pull(
     for matchers in _selections(naming, own):
         _pull_into(pulled, api, matchers, number, at_seconds, window_seconds)
     labels = {one.label: one.value for one in own if one.operator == "="}
-    for gpu in _gpu_selections(api, naming, labels, at_seconds, window_seconds):
-        if _pull_into(pulled, api, (_GPU_NAMES, *gpu), number, at_seconds, window_seconds):
-            break
-    pod = labels.get("exported_pod") or labels.get("pod")
-    if pod:
-        place = {"pod": pod}
-        namespace = labels.get("exported_namespace") or labels.get("namespace")
-        place |= {"namespace": namespace} if namespace else {}
-        names = any_of(one.name for one in _KUBERNETES)
-        _pull_into(pulled, api, (names, *equal_to(place)), number, at_seconds, window_seconds)
+    try:
+        for gpu in _gpu_selections(api, naming, labels, at_seconds, window_seconds):
+            if _pull_into(pulled, api, (_GPU_NAMES, *gpu), number, at_seconds, window_seconds):
+                break
+        place = _pod(labels)
+        if place:
+            names = any_of(one.name for one in _KUBERNETES)
+            _pull_into(pulled, api, (names, *equal_to(place)), number, at_seconds, window_seconds)
+    except InputError as error:
+        pulled.notes.append(f"without GPU and Kubernetes series: {error.problem}")
     return pulled
+
+
+def _pod(labels: dict[str, str]) -> dict[str, str]:
+    """The replica's namespace and pod by their plain names; empty where no pod is known."""
+    named = {name: labels.get(f"exported_{name}") or labels.get(name, "") for name in ("namespace", "pod")}
+    return {name: value for name, value in named.items() if value} if named["pod"] else {}
 
 
 def _selections(naming: Naming, own: Matchers) -> Iterator[Matchers]:
@@ -92,15 +100,13 @@ def _gpu_selections(
     api: PrometheusApi, naming: Naming, labels: dict[str, str], at_seconds: float, window_seconds: float
 ) -> Iterator[Matchers]:
     """Where the replica's GPUs may stand, the surest first: under its pod, by their UUIDs, under the selection."""
-    pod = labels.get("exported_pod") or labels.get("pod")
+    pod = _pod(labels)
     if not pod:
         place = of_place(naming.selection)
         if place:
             yield place
         return
-    namespace = labels.get("exported_namespace") or labels.get("namespace")
-    named = [{"pod": pod, "namespace": namespace}, {"exported_pod": pod, "exported_namespace": namespace}]
-    places = [equal_to({name: value for name, value in one.items() if value}) for one in named]
+    places = [equal_to(pod), equal_to({f"exported_{name}": value for name, value in pod.items()})]
     yield from places
     for place in places:
         info = f"count by (UUID) (last_over_time({text(place, _POD_GPUS)}[{window_seconds:.0f}s]))"
