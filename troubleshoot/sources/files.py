@@ -193,10 +193,12 @@ def open_bytes(spec: str, part: Part = "log") -> ByteSource:
 
     Of a recording, a folder or an archive, its `part` is opened.
     """
-    raw = open_archived(spec, part) if is_archived(spec) else None
-    if raw is None:
+    archived = open_archived(spec, part) if is_archived(spec) else None
+    if archived is None:
         spec = in_folder(spec, part)
         raw = open_raw(spec)
+    else:
+        spec, raw = archived
     try:
         return ByteSource(spec, raw)
     except BaseException:

@@ -19,9 +19,12 @@ _ARCHIVES: Final = (".tar.gz", ".tgz", ".tar")
 def in_folder(spec: str, part: Part) -> str:
     """The path of the part where `spec` is a recording's folder, else `spec`."""
     folder = Path(spec)
-    if not (folder / _META).is_file():
+    try:
+        if not all((folder / name).is_file() for name in (_META, *_FILES["metrics"])):
+            return spec
+        return next((str(folder / name) for name in _FILES[part] if (folder / name).is_file()), spec)
+    except (OSError, ValueError):  # no path at all; who opens it says why
         return spec
-    return next((str(folder / name) for name in _FILES[part] if (folder / name).is_file()), spec)
 
 
 def is_archived(spec: str) -> bool:
@@ -29,8 +32,11 @@ def is_archived(spec: str) -> bool:
     return spec.endswith(_ARCHIVES)
 
 
-def open_archived(spec: str, part: Part) -> RawInput | None:
-    """The part in an archive of a recording; None where the archive holds none. Raises `InputError` for damage."""
+def open_archived(spec: str, part: Part) -> tuple[str, RawInput] | None:
+    """The part in an archive of a recording, with a name for it; None where the archive holds none.
+
+    Raises `InputError` for damage.
+    """
     import tarfile
 
     from recordings.archive import DAMAGE, members
@@ -56,4 +62,4 @@ def open_archived(spec: str, part: Part) -> RawInput | None:
         except DAMAGE as error:
             raise OSError(errno.EIO, f"damaged archive ({type(error).__name__})") from None
 
-    return RawInput(read, archive.close, size_bytes=found[name].size, is_pipe=False)
+    return f"{spec}/{name}", RawInput(read, archive.close, size_bytes=found[name].size, is_pipe=False)
