@@ -15,12 +15,15 @@ from typing import NamedTuple
 import click
 import msgspec
 import pytest
+import trustme
 
 import runbooks
 from exporter import config
 from inferwatch import cli
 from recordings.reader import load
 from recordings.replay import ReplayServer
+from tests.e2e.stores import Line, a_while_ago, ended_at, prometheus_with
+from tests.troubleshoot.sources.loki_stub import LokiStub, running
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -42,6 +45,8 @@ NOT_RUN = {
 # What stands in the documents for something of the reader's own: a file's name -> the recording whose log it becomes.
 LOGS = {"engine.log": "kv_preemption", "server.log": "kv_preemption"}
 EXAMPLES = {"exporter.yaml": "exporter.md", "slo.yaml": "alerts.md"}
+CREDENTIALS = {"token": "t0ken", "password": "passw0rd", "headers": "X-Team: inference\n"}
+STORES = {"prometheus:9090": "prometheus", "mimir:8080/prometheus": "prometheus", "loki:3100": "loki"}
 ADDRESS = re.compile(r"http://(?:127\.0\.0\.1|localhost|HOST):(?:\d+|PORT)/metrics")
 _OPERATORS = {"|", "||", "&&", ";", "&", ">", ">>", "<", "2>", "(", ")"}
 _FENCE = re.compile(r"^```(?:bash|sh|shell|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -158,6 +163,35 @@ def test_subcommands_and_flags_exist(command: Documented) -> None:
 # Running them
 
 
+ALERTS = ("LLMTTFTBudgetBurn",)
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """What the documents call a Prometheus and a Loki: the kind -> its address; "now" is the end of what they hold.
+
+    The Prometheus is a real one; the Loki is a stub that follows its documented API.
+    """
+    end = a_while_ago()
+    place = {"namespace": "prod", "pod": "llm-0"}
+    lines = ended_at("kv_preemption", end, **place)
+    for name in ALERTS:
+        labels = f'alertname="{name}",namespace="prod",severity="page"'
+        lines += [Line("ALERTS_FOR_STATE", labels, str(end - 60), end - at) for at in range(0, 60, 15)]
+    log = load("kv_preemption").log_path.read_text("utf-8").splitlines()
+    loki = LokiStub()
+    loki.push(place, [(int(end * 1e9) - (len(log) - number) * 1000, line) for number, line in enumerate(log)])
+    with prometheus_with(tmp_path_factory.mktemp("prometheus"), lines) as url, running(loki) as loki_url:
+        yield {"prometheus": url, "loki": loki_url, "now": str(end)}
+
+
+def in_stores(words: list[str], stores: dict[str, str]) -> list[str]:
+    """The command with the addresses of stores that are there, at the time of what they hold."""
+    for name, kind in STORES.items():
+        words = [word.replace(f"http://{name}", stores[kind]) for word in words]
+    return [*words, "--at", stores["now"]]
+
+
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """A live engine."""
@@ -173,10 +207,13 @@ def example(page: str) -> str:
 
 
 def put_examples(folder: Path) -> list[str]:
-    """Write the configuration files that commands in the documents name; returns their names."""
+    """Write the files that commands in the documents name: configuration and credentials; returns their names."""
     for name, page in EXAMPLES.items():
         (folder / name).write_text(example(page), encoding="utf-8")
-    return list(EXAMPLES)
+    for name, content in CREDENTIALS.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    trustme.CA().cert_pem.write_to_path(folder / "ca.pem")
+    return [*EXAMPLES, *CREDENTIALS, "ca.pem"]
 
 
 def test_the_exporters_example_shows_defaults(tmp_path: Path) -> None:
@@ -209,12 +246,22 @@ def runnable(words: list[str], address: str) -> list[str]:
     return words
 
 
+def asks_a_store(words: list[str]) -> bool:
+    return words[0] == "inferwatch" and any(option in words for option in ("--prometheus", "--loki"))
+
+
 @pytest.mark.parametrize("command", OURS, ids=titles(OURS))
-def test_a_documented_command_runs(command: Documented, address: str, tmp_path: Path) -> None:
+def test_a_documented_command_runs(
+    command: Documented, address: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     for name, recording in LOGS.items():
         shutil.copy(load(recording).log_path, tmp_path / name)
     ours = {*LOGS, *put_examples(tmp_path)}
-    line = " ".join(part[0] if part[0] in _OPERATORS else shlex.join(runnable(part, address)) for part in command.parts)
+    parts = [part if part[0] in _OPERATORS else runnable(part, address) for part in command.parts]
+    if any(asks_a_store(part) for part in parts):
+        stores = request.getfixturevalue("stores")
+        parts = [in_stores(part, stores) if asks_a_store(part) else part for part in parts]
+    line = " ".join(part[0] if part[0] in _OPERATORS else shlex.join(part) for part in parts)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
     done = subprocess.run(
@@ -228,6 +275,8 @@ def test_a_documented_command_runs(command: Documented, address: str, tmp_path: 
     )
     assert "Traceback" not in done.stderr, done.stderr
     diagnoses = any("diagnose" in part for part in command.simple)
+    if any(asks_a_store(part) for part in parts):
+        assert "thr_preemption_thrash" in done.stdout, done.stdout + done.stderr
     assert done.returncode in ({0, 1, 3} if diagnoses else {0}), done.stderr
     written = [path.name for path in tmp_path.iterdir() if path.name not in ours]
     assert done.stdout or written
