@@ -21,7 +21,7 @@ from troubleshoot.sources.prometheus import pull
 from troubleshoot.sources.prometheus.selector import parse
 from troubleshoot.stores import StoreRequest, read_store
 
-pytestmark = [pytest.mark.no_cover, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 STORES = {"prometheus": prometheus_with, "victoria-metrics": victoria_metrics_with}
 REPLICAS = 1000

@@ -46,6 +46,9 @@ LONGEST_GET_CHARACTERS: Final = 1500
 """A longer query goes into the body of a POST: proxies cut request lines from 4 KiB on. A short one is a GET, which
 proxies that map verbs to rights count as reading."""
 
+ANSWERS_WORTH: Final = 6
+"""All answers together may take as long as this many single ones: a store that crawls must not keep one for an hour."""
+
 _TRIES: Final = 3
 _FIRST_WAIT_SECONDS: Final = 1.0
 _MAX_REDIRECTS: Final = 3
@@ -86,7 +89,8 @@ class HttpApi:
 
         self.name = redacted(url)
         self.bytes_read = 0
-        self._timeout_seconds = access.timeout_seconds
+        self.timeout_seconds = access.timeout_seconds
+        self._end = time.monotonic() + ANSWERS_WORTH * access.timeout_seconds
         self._max_bytes = max_bytes
         self._sleep = sleep
         complete = url if has_scheme(url) else f"http://{url}"
@@ -123,7 +127,10 @@ class HttpApi:
 
     def ask(self, path: str, parameters: Mapping[str, str]) -> bytes:
         """The body of a 200 answer; raise `InputError`, of which `RefusedError` is an error status."""
-        until = time.monotonic() + self._timeout_seconds
+        if time.monotonic() >= self._end:
+            problem = f"all answers together took more than {ANSWERS_WORTH * self.timeout_seconds:g} s"
+            raise self.error((problem, LATE_ADVICE))
+        until = min(time.monotonic() + self.timeout_seconds, self._end)
         encoded = urlencode(parameters)
         method = "GET" if len(encoded) <= LONGEST_GET_CHARACTERS else "POST"
         for again in reversed(range(_TRIES)):
@@ -151,7 +158,7 @@ class HttpApi:
             except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, OSError) as error:
                 if deadline.expired or isinstance(error, httpx.ReadTimeout):
                     raise self._late(NO_ANSWER) from error
-                raise self.error(no_connection(error, self._timeout_seconds)) from error
+                raise self.error(no_connection(error, self.timeout_seconds)) from error
 
     def _follow(self, method: str, url: httpx.URL, encoded: str, deadline: Deadline) -> bytes:
         for _ in range(_MAX_REDIRECTS + 1):
@@ -227,7 +234,7 @@ class HttpApi:
         return body.getvalue()
 
     def _late(self, problem: str) -> InputError:
-        return self.error((f"{problem} within {self._timeout_seconds:g} s", LATE_ADVICE))
+        return self.error((f"{problem} within {self.timeout_seconds:g} s", LATE_ADVICE))
 
 
 class _PassingError(Exception):

@@ -293,6 +293,20 @@ def test_a_server_that_drips(start: Start) -> None:
     assert "its answer was not whole within 0.4 s" in problem(server, Access(timeout_seconds=0.4))
 
 
+def test_answers_that_take_too_long_together_end(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is within its own bound."""
+    now = [1000.0]
+    monkeypatch.setattr("troubleshoot.sources.http_api.time.monotonic", lambda: now[0])
+    server = start(OK)
+    with HttpApi(f"http://{server.address}", Access(timeout_seconds=10)) as api:
+        for _ in range(6):
+            api.ask("/api/v1/query", {})
+            now[0] += 10
+        with pytest.raises(InputError, match="all answers together took more than 60 s; ask for less"):
+            api.ask("/api/v1/query", {})
+    assert len(server.requests) == 6
+
+
 def test_an_answer_that_is_cut_off(start: Start) -> None:
     cut = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b'{"status":'
     assert "closed midway" in problem(start(cut))

@@ -46,7 +46,7 @@ def test_the_time_is_given_to_the_millisecond(start: Start) -> None:
     server = start(answered([]))
     with api_of(server) as api:
         assert api.value('up{job="x"}', 1795293850.1239) is None
-    assert server.paths == ["/api/v1/query?query=up%7Bjob%3D%22x%22%7D&time=1795293850.124"]
+    assert server.paths == ["/api/v1/query?query=up%7Bjob%3D%22x%22%7D&time=1795293850.124&timeout=30s"]
 
 
 def test_a_plus_in_a_query_stays_one(start: Start) -> None:

@@ -9,6 +9,7 @@ extension point that requests documents, which hands each request to `HttpApi`.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
@@ -55,7 +56,9 @@ class PrometheusApi:
 
     def query(self, expression: str, at_seconds: float) -> list[Row]:
         """Evaluate at a time: an instant vector, or the raw samples of a range vector. Raises `InputError`."""
-        result = self._connect.custom_query(expression, params={"time": f"{at_seconds:.3f}"})
+        # The server is told when nobody waits for its answer any longer.
+        parameters = {"time": f"{at_seconds:.3f}", "timeout": f"{math.ceil(self._http.timeout_seconds)}s"}
+        result = self._connect.custom_query(expression, params=parameters)
         try:
             return [_row(series) for series in result]
         except (KeyError, TypeError, ValueError, AttributeError):
