@@ -43,12 +43,10 @@ _EXPIRED: Final = 410
 class Cluster:
     """One API server. Its methods raise `ClusterError`; they may be called from several threads."""
 
-    def __init__(
-        self, login: Login, *, timeout_seconds: float = TIMEOUT_SECONDS, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
+    def __init__(self, login: Login, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.name = login.name
         self._client = login.client
-        self._timeout_seconds = timeout_seconds
+        self._timeout_seconds = TIMEOUT_SECONDS
         self._sleep = sleep
 
     def one(self, call: Call, **place: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ The scanner then sees a crash and the start after it as it sees them in a file, 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Final
 
@@ -37,19 +37,14 @@ class PodLog:
         container: str,
         *,
         with_previous: bool,
-        max_bytes: int = MAX_LOG_BYTES,
-        told: Callable[[int], None] | None = None,
     ) -> None:
         self.name = "/".join(part for part in (namespace, pod, container) if part)
         self.lines_before = 0
-        self.size_read = 0
         self.errors: list[ClusterError] = []
         self._notes: list[str] = []
         self._cluster = cluster
         self._place = {"namespace": namespace, "name": pod}
         self._query = {"container": container} if container else {}
-        self._max_bytes = max_bytes
-        self._told = told
         self._until = time.monotonic() + READ_SECONDS
         self._chunks = self._all(with_previous=with_previous)
         self._rest = b""
@@ -69,9 +64,6 @@ class PodLog:
         count = min(len(self._rest), len(buffer))
         buffer[:count] = self._rest[:count]
         self._rest = self._rest[count:]
-        self.size_read += count
-        if self._told:
-            self._told(self.size_read)
         return count
 
     def _all(self, *, with_previous: bool) -> Iterator[bytes]:
@@ -89,16 +81,21 @@ class PodLog:
     def _part(self, query: dict[str, str], what: str) -> Iterator[bytes]:
         """One log; of one that is too long the beginning and the last lines."""
         size = 0
-        for chunk in self._read({**query, "limitBytes": str(self._max_bytes)}, what):
+        for chunk in self._read({**query, "limitBytes": str(MAX_LOG_BYTES)}, what):
             size += len(chunk)
             yield chunk
-            if size >= self._max_bytes:
+            if size >= MAX_LOG_BYTES:
                 break
-        if size >= self._max_bytes:
-            whole = human_size(self._max_bytes)
+        if size >= MAX_LOG_BYTES:
+            whole = human_size(MAX_LOG_BYTES)
             self._notes.append(f"longer than {whole}: its beginning and its last {TAIL_LINES} lines were read")
             yield b"\n"
-            yield from self._read({**query, "tailLines": str(TAIL_LINES), "limitBytes": str(self._max_bytes)}, what)
+            tail = 0
+            for chunk in self._read({**query, "tailLines": str(TAIL_LINES)}, what):
+                tail += len(chunk)
+                yield chunk
+                if tail >= MAX_LOG_BYTES:
+                    return
 
     def _read(self, query: dict[str, str], what: str) -> Iterator[bytes]:
         size = 0
