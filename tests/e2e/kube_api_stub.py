@@ -109,13 +109,20 @@ def _base64(text: str) -> str:
 
 @contextmanager
 def kube_api(
-    cluster: StubCluster, *, certificate: trustme.LeafCert | None = None, ca: trustme.CA | None = None
+    cluster: StubCluster,
+    *,
+    certificate: trustme.LeafCert | None = None,
+    ca: trustme.CA | None = None,
+    clients: trustme.CA | None = None,
 ) -> Iterator[StubCluster]:
-    """Serve the cluster over TLS on a free port."""
+    """Serve the cluster over TLS on a free port; with `clients`, to those alone who show a certificate of theirs."""
     ca = ca or trustme.CA()
     leaf = certificate or ca.issue_cert("127.0.0.1")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     leaf.configure_cert(context)
+    if clients is not None:
+        clients.configure_trust(context)
+        context.verify_mode = ssl.CERT_REQUIRED
     server = _Server(cluster)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     cluster.url = f"https://127.0.0.1:{server.server_address[1]}"
@@ -157,7 +164,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         cluster = self.server.cluster
         cluster.asked.append(asked)
-        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+        scheme, _, token = self.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or token != TOKEN:
             self.status(401, "Unauthorized", "Unauthorized")
         elif (asked.verb, asked.resource) in cluster.forbidden:
             self._forbid(asked)

@@ -24,10 +24,10 @@ _TLS: Final = (
     ("wrong version number", "it does not speak TLS", "check the port of server in the kubeconfig"),
 )
 _NETWORK: Final = (
+    ("ProxyError", "the proxy does not let the request through", "check proxy-url in the kubeconfig, or HTTPS_PROXY"),
     ("refused", "connection refused: nothing listens there", "check server in the kubeconfig, and VPN or tunnel"),
     ("NameResolution", "its host name is not known", "check server in the kubeconfig, and VPN or DNS"),
     ("getaddrinfo", "its host name is not known", "check server in the kubeconfig, and VPN or DNS"),
-    ("Proxy", "the proxy does not let the request through", "check proxy-url in the kubeconfig, or HTTPS_PROXY"),
     ("ConnectTimeout", "no connection in time", "check server in the kubeconfig, and VPN or firewall"),
     ("unreachable", "no route to the host", "check server in the kubeconfig, and VPN or tunnel"),
 )
