@@ -37,6 +37,20 @@ _GROUPS = re.compile(
     r"/apis/(?P<group>apps|serving\.kserve\.io)/v1(?:beta1)?/namespaces/(?P<ns>[^/]+)/(?P<kind>\w+)/(?P<name>[^/]+)"
 )
 
+_DISCOVERY: dict[str, Object] = {
+    "/api": {"kind": "APIVersions", "versions": ["v1"]},
+    "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": []},
+    "/api/v1": {
+        "kind": "APIResourceList",
+        "groupVersion": "v1",
+        "resources": [
+            {"name": "pods", "singularName": "", "namespaced": True, "kind": "Pod", "verbs": ["get", "list"]},
+            {"name": "pods/log", "singularName": "", "namespaced": True, "kind": "Pod", "verbs": ["get"]},
+        ],
+    },
+}
+"""What kubectl asks for before anything else; the tool does not."""
+
 
 @dataclass
 class StubPod:
@@ -158,6 +172,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         split = urlsplit(self.path)
         query = {name: values[-1] for name, values in parse_qs(split.query, keep_blank_values=True).items()}
+        if split.path in _DISCOVERY:
+            self.json(200, _DISCOVERY[split.path])
+            return
         asked = _as_rbac_sees(unquote(split.path), query)
         if asked is None:
             self.status(404, "NotFound", "the server could not find the requested resource")
