@@ -12,23 +12,26 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
 from recordings.reader import load
-from tests.e2e.stores import Line, a_while_ago, ended_at, placed, prometheus_with, victoria_metrics_with
+from tests.e2e.stores import Line, a_while_ago, ended_at, placed, prometheus_over, victoria_metrics_over
 
 SCRAPE_SECONDS = 15.0
 IDLE_SCRAPES = 100
 BUDGET_SECONDS = 10.0
 BUDGET_MIB = 200.0
 SICK = {"llm-17": "kv_preemption", "llm-400": "ttft_queue_burst", "llm-401": "stuck_engine"}
-_STORES = {"prometheus": prometheus_with, "victoria-metrics": victoria_metrics_with}
+POD = "@POD@"
+_SECONDS = re.compile(r"(\d+)\.(\d{3})$", re.MULTILINE)
 
 
 class Run(NamedTuple):
@@ -39,15 +42,11 @@ class Run(NamedTuple):
     report: dict[str, object]
 
 
-def fleet(replicas: int, end_seconds: float) -> Iterator[Line]:
-    """The samples of all replicas."""
-    for number in range(replicas):
-        pod = f"llm-{number}"
-        yield from served(SICK.get(pod, "healthy_steady"), end_seconds, pod)
+def served(recording: str, end_seconds: float) -> dict[str, str]:
+    """A recording as a pod's series, by name; `POD` stands for the pod. Times are in seconds.
 
-
-def served(recording: str, end_seconds: float, pod: str) -> list[Line]:
-    """A recording as one pod's series, which was idle before: its first values, scraped every 15 s for the window."""
+    The pod was idle before: it has the recording's first values, scraped every 15 s for the window.
+    """
     lines = [line for line in ended_at(recording, end_seconds) if not line.name.startswith("DCGM_")]
     first: dict[tuple[str, str], Line] = {}
     for line in lines:
@@ -58,7 +57,37 @@ def served(recording: str, end_seconds: float, pod: str) -> list[Line]:
         for line in first.values()
         for number in range(IDLE_SCRAPES, 0, -1)
     ]
-    return placed([*idle, *lines], 0.0, namespace="prod", pod=pod)
+    families: dict[str, list[str]] = {}
+    for line in placed([*idle, *lines], 0.0, namespace="prod", pod=POD):
+        text = f"{line.name}{{{line.labels}}} {line.value} {line.time_seconds:.3f}\n"
+        families.setdefault(line.name, []).append(text)
+    return {name: "".join(texts) for name, texts in families.items()}
+
+
+def fleet(replicas: int, end_seconds: float) -> dict[str, dict[str, str]]:
+    """Pod -> its series by name, as `served` gives them."""
+    kinds = {name: served(name, end_seconds) for name in {"healthy_steady", *SICK.values()}}
+    return {pod: kinds[SICK.get(pod, "healthy_steady")] for pod in (f"llm-{number}" for number in range(replicas))}
+
+
+def prometheus_of(folder: Path, pods: Mapping[str, Mapping[str, str]]) -> AbstractContextManager[str]:
+    """A Prometheus that holds the fleet."""
+
+    def write(path: Path) -> None:
+        with path.open("w", encoding="utf-8") as file:
+            for name in sorted({name for series in pods.values() for name in series}):
+                file.write(f"# TYPE {name} unknown\n")
+                for pod, series in pods.items():
+                    file.write(series.get(name, "").replace(POD, pod))
+            file.write("# EOF\n")
+
+    return prometheus_over(folder, write)
+
+
+def victoria_metrics_of(folder: Path, pods: Mapping[str, Mapping[str, str]]) -> AbstractContextManager[str]:
+    """A VictoriaMetrics that holds the fleet. It wants times in milliseconds."""
+    whole = {id(series): _SECONDS.sub(r"\1\2", "".join(series.values())) for series in pods.values()}
+    return victoria_metrics_over(folder, (whole[id(series)].replace(POD, pod) for pod, series in pods.items()))
 
 
 def diagnosed(url: str, end_seconds: float) -> Run:
@@ -74,6 +103,9 @@ def diagnosed(url: str, end_seconds: float) -> Run:
         output.seek(0)
         assert process.returncode == 1, output.read()[-2000:]
         return Run(seconds, usage.ru_maxrss / 1024, json.load(output))
+
+
+_STORES = {"prometheus": prometheus_of, "victoria-metrics": victoria_metrics_of}
 
 
 def main() -> None:

@@ -12,8 +12,8 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -87,12 +87,17 @@ def a_while_ago() -> float:
     return float(int(time.time()) // 7200 * 7200 - 7200)
 
 
+def prometheus_with(folder: Path, lines: Iterable[Line]) -> AbstractContextManager[str]:
+    """A Prometheus that holds these samples; gives its address."""
+    return prometheus_over(folder, lambda path: write_open_metrics(lines, path))
+
+
 @contextmanager
-def prometheus_with(folder: Path, lines: Iterable[Line]) -> Iterator[str]:
-    """A Prometheus that holds these samples; yields its address."""
+def prometheus_over(folder: Path, write: Callable[[Path], None]) -> Iterator[str]:
+    """A Prometheus that holds the samples of an OpenMetrics file; yields its address."""
     if shutil.which("promtool") is None:
         pytest.skip("prometheus is not installed: apt-get install prometheus")
-    write_open_metrics(lines, folder / "all.om")
+    write(folder / "all.om")
     command = [
         "promtool",
         "tsdb",
@@ -119,9 +124,15 @@ def prometheus_with(folder: Path, lines: Iterable[Line]) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
+def victoria_metrics_with(folder: Path, lines: Iterable[Line]) -> AbstractContextManager[str]:
+    """A VictoriaMetrics that holds these samples; gives its address."""
+    texts = (f"{one.name}{{{one.labels}}} {one.value} {one.time_seconds * 1000:.0f}\n" for one in lines)
+    return victoria_metrics_over(folder, iter(lambda: "".join(islice(texts, _LINES_AN_IMPORT)), ""))
+
+
 @contextmanager
-def victoria_metrics_with(folder: Path, lines: Iterable[Line]) -> Iterator[str]:
-    """A VictoriaMetrics that holds these samples; yields its address."""
+def victoria_metrics_over(folder: Path, bodies: Iterable[str]) -> Iterator[str]:
+    """A VictoriaMetrics that has imported texts of the exposition format with times; yields its address."""
     if shutil.which("victoria-metrics") is None:
         pytest.skip("VictoriaMetrics is not installed: apt-get install victoria-metrics")
     port = free_port()
@@ -133,8 +144,7 @@ def victoria_metrics_with(folder: Path, lines: Iterable[Line]) -> Iterator[str]:
     ]
     with process(server, folder / "victoria.log"):
         eventually(lambda: get(port, "/health")[0] == 200, "VictoriaMetrics is ready")
-        texts = (f"{one.name}{{{one.labels}}} {one.value} {one.time_seconds * 1000:.0f}\n" for one in lines)
-        while body := "".join(islice(texts, _LINES_AN_IMPORT)):
+        for body in bodies:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             connection.request("POST", "/api/v1/import/prometheus", body.encode())
             assert connection.getresponse().status == 204

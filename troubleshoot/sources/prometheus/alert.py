@@ -48,25 +48,42 @@ class AlertStart(NamedTuple):
 def find_alert(api: PrometheusApi, name: str, selection: Matchers, at_seconds: float) -> AlertStart:
     """The alert's instance that has held longest at a time, else the one that began last in the day before it.
 
-    `selection` narrows its instances. Raises `InputError` where there is none.
+    `selection` narrows its instances, as far as they have its labels: many alerts are about a model as a whole. Raises
+    `InputError` where there is none.
     """
-    alert = (Matcher("alertname", "=", name), *selection)
-    state = text(alert, "ALERTS_FOR_STATE")
-    rows = api.query(f"bottomk({_INSTANCES_READ}, {state})", at_seconds)
-    if rows:
-        return _start(api, name, selection, rows, min(row.value for row in rows))
-    rows = api.query(f"topk({_INSTANCES_READ}, last_over_time({state}[{_LOOK_BACK}]))", at_seconds)
-    if rows:
-        newest = max(row.value for row in rows)
-        ended = _start(api, name, selection, [row for row in rows if row.value == newest], newest)
-        return ended._replace(note="; ".join(filter(None, (ended.note, "the alert has ended"))))
-    rows = api.query(f"topk({_INSTANCES_READ}, last_over_time({text(alert, 'ALERTS')}[{_LOOK_BACK}]))", at_seconds)
-    if rows:
-        return _start(api, name, selection, rows, _last_run(api, rows[0], at_seconds))
+    named = (Matcher("alertname", "=", name),)
+    for alert in dict.fromkeys(((*named, *selection), named)):
+        found = _find(api, name, alert, selection, at_seconds)
+        if found:
+            return found
     raise _unknown(api, name, at_seconds)
 
 
-def _start(api: PrometheusApi, name: str, selection: Matchers, rows: Sequence[Row], since: float) -> AlertStart:
+def _find(api: PrometheusApi, name: str, alert: Matchers, selection: Matchers, at_seconds: float) -> AlertStart | None:
+    """The alert among the series that `alert` matches, without those that the selection excludes."""
+
+    def ask(expression: str) -> list[Row]:
+        rows = api.query(expression, at_seconds)
+        return [row for row in rows if _belongs(row, selection)]
+
+    state = text(alert, "ALERTS_FOR_STATE")
+    rows = ask(f"bottomk({_INSTANCES_READ}, {state})")
+    if rows:
+        return _start(name, api.name, selection, rows, min(row.value for row in rows))
+    rows = ask(f"topk({_INSTANCES_READ}, last_over_time({state}[{_LOOK_BACK}]))")
+    if rows:
+        newest = max(row.value for row in rows)
+        ended = _start(name, api.name, selection, [row for row in rows if row.value == newest], newest)
+        return ended._replace(note="; ".join(filter(None, (ended.note, "the alert has ended"))))
+    rows = ask(f"topk({_INSTANCES_READ}, last_over_time({text(alert, 'ALERTS')}[{_LOOK_BACK}]))")
+    return _start(name, api.name, selection, rows, _last_run(api, rows[0], at_seconds)) if rows else None
+
+
+def _belongs(row: Row, selection: Matchers) -> bool:
+    return all(one.label not in row.labels or one.holds(row.labels[one.label]) for one in selection)
+
+
+def _start(name: str, store: str, selection: Matchers, rows: Sequence[Row], since: float) -> AlertStart:
     """The labels that all instances share. Where they differ, the replicas are compared with each other."""
     shared = {
         label: rows[0].labels[label]
@@ -76,7 +93,7 @@ def _start(api: PrometheusApi, name: str, selection: Matchers, rows: Sequence[Ro
     found = (*selection, *(one for one in equal_to(shared) if one.label not in {given.label for given in selection}))
     if not found:
         problem = f"the alert {name} has no label that says which engine it is about"
-        raise InputError(api.name, problem, "give --selector too")
+        raise InputError(store, problem, "give --selector too")
     more = "or more " if len(rows) == _INSTANCES_READ else ""
     note = f"{len(rows)} {more}alerts {name}: the first is taken for the start" if len(rows) > 1 else ""
     return AlertStart(since, found, note)
