@@ -46,8 +46,14 @@ def open_archived(spec: str, part: Part) -> tuple[str, RawInput] | None:
     except DAMAGE:
         return None
     try:
-        found = {name: member for name, member in members(archive) if name in (_META, *_FILES[part])}
-        name = next((name for name in _FILES[part] if name in found), "")
+        found = {}
+        name = ""
+        # Not to its end: of an archive that was cut off, what comes before is whole.
+        for each, member in members(archive):
+            found[each] = member
+            name = name or (each if each in _FILES[part] else "")
+            if name and _META in found:
+                break
         content = archive.extractfile(found[name]) if name and _META in found else None
     except DAMAGE as error:
         archive.close()
