@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,7 @@ from exporter import config
 from inferwatch import cli
 from recordings.reader import load
 from recordings.replay import ReplayServer
+from tests.e2e.kube_api_stub import StubCluster, StubPod, ended, kube_api, node, pod
 from tests.e2e.stores import Line, a_while_ago, ended_at, prometheus_with
 from tests.troubleshoot.sources.loki_stub import LokiStub, running
 
@@ -213,7 +215,9 @@ def put_examples(folder: Path) -> list[str]:
     for name, content in CREDENTIALS.items():
         (folder / name).write_text(content, encoding="utf-8")
     trustme.CA().cert_pem.write_to_path(folder / "ca.pem")
-    return [*EXAMPLES, *CREDENTIALS, "ca.pem"]
+    with tarfile.open(folder / "shared.tar.gz", "w:gz") as archive:
+        archive.add(load("kv_preemption").folder, "kv_preemption")
+    return [*EXAMPLES, *CREDENTIALS, "ca.pem", "shared.tar.gz"]
 
 
 def test_the_exporters_example_shows_defaults(tmp_path: Path) -> None:
@@ -236,7 +240,8 @@ def runnable(words: list[str], address: str) -> list[str]:
     if words[0] != "inferwatch":
         return words
     if live:
-        words = [*words, "--window", "1s"]  # of an option given twice the last holds
+        # Of an option given twice the last holds.
+        words = [*words, "--duration" if words[1] == "record" else "--window", "1s"]
     if words[1] == "demo":
         words = [*words, "--window", "2"]
     if words[1] == "exporter" and "--check" not in words:
@@ -244,6 +249,22 @@ def runnable(words: list[str], address: str) -> list[str]:
     if words[1] == "replay" and "--list" not in words:
         words = [*words, "--once", "--speed", "10000"]
     return words
+
+
+@pytest.fixture(scope="module")
+def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """For a stub of the API server with the pods that the documents name."""
+    labels = {"app": "vllm"}
+    selector = {"spec": {"selector": {"matchLabels": labels}}}
+    found = StubCluster(nodes={"gpu-1": node()}, objects={("deployments", "llm", "vllm"): selector})
+    with kube_api(found) as cluster:
+        log = load("oom_no_kv_blocks").log_path.read_bytes()
+        cluster.add(StubPod(pod(labels=labels, state={"terminated": ended(1)}, ready=False), logs={"vllm": log}))
+        yield cluster.kubeconfig(tmp_path_factory.mktemp("kube") / "config")
+
+
+def asks_a_cluster(words: list[str]) -> bool:
+    return words[0] == "inferwatch" and "--kube" in words
 
 
 def asks_a_store(words: list[str]) -> bool:
@@ -261,9 +282,11 @@ def test_a_documented_command_runs(
     if any(asks_a_store(part) for part in parts):
         stores = request.getfixturevalue("stores")
         parts = [in_stores(part, stores) if asks_a_store(part) else part for part in parts]
+    environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
+    if any(asks_a_cluster(part) for part in parts):
+        environment["KUBECONFIG"] = str(request.getfixturevalue("kubeconfig"))
     line = " ".join(part[0] if part[0] in _OPERATORS else shlex.join(part) for part in parts)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", line],
         cwd=tmp_path,
@@ -277,6 +300,8 @@ def test_a_documented_command_runs(
     diagnoses = any("diagnose" in part for part in command.simple)
     if any(asks_a_store(part) for part in parts):
         assert "thr_preemption_thrash" in done.stdout, done.stdout + done.stderr
+    if any(asks_a_cluster(part) for part in parts):
+        assert "oom_kv_cache_no_blocks" in done.stdout, done.stdout + done.stderr
     assert done.returncode in ({0, 1, 3} if diagnoses else {0}), done.stderr
     written = [path.name for path in tmp_path.iterdir() if path.name not in ours]
     assert done.stdout or written
