@@ -2,9 +2,9 @@
 
     python -m benchmarks.fleet [--replicas 1000] [--store prometheus|victoria-metrics]
 
-The replicas are recordings of real engines under labels of their own, with every series and an idle half hour before:
-all but three are the healthy one. The store is a real one, started and filled here, which takes minutes. The process
-must name a replica that is not healthy, and its cause.
+The replicas are recordings of real engines under labels of their own, with every series and an idle quarter of an hour
+before: all but three are the healthy one. The store is a real one, started and filled here, which takes minutes. The
+process must name a replica that is not healthy, and its cause.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ from recordings.reader import load
 from tests.e2e.stores import Line, a_while_ago, ended_at, placed, prometheus_over, victoria_metrics_over
 
 SCRAPE_SECONDS = 15.0
-IDLE_SCRAPES = 100
+IDLE_SCRAPES = 60
 BUDGET_SECONDS = 10.0
 BUDGET_MIB = 200.0
 SICK = {"llm-17": "kv_preemption", "llm-400": "ttft_queue_burst", "llm-401": "stuck_engine"}
 POD = "@POD@"
+_QUEUE = "vllm:num_requests_"
 _SECONDS = re.compile(r"(\d+)\.(\d{3})$", re.MULTILINE)
 
 
@@ -45,7 +46,7 @@ class Run(NamedTuple):
 def served(recording: str, end_seconds: float) -> dict[str, str]:
     """A recording as a pod's series, by name; `POD` stands for the pod. Times are in seconds.
 
-    The pod was idle before: it has the recording's first values, scraped every 15 s for the window.
+    The pod was idle before: it has the recording's first values, scraped every 15 s, with nothing running or waiting.
     """
     lines = [line for line in ended_at(recording, end_seconds) if not line.name.startswith("DCGM_")]
     first: dict[tuple[str, str], Line] = {}
@@ -53,7 +54,9 @@ def served(recording: str, end_seconds: float) -> dict[str, str]:
         first.setdefault((line.name, line.labels), line)
     begun = min(line.time_seconds for line in lines)
     idle = [
-        line._replace(time_seconds=begun - number * SCRAPE_SECONDS)
+        line._replace(
+            time_seconds=begun - number * SCRAPE_SECONDS, value="0" if line.name.startswith(_QUEUE) else line.value
+        )
         for line in first.values()
         for number in range(IDLE_SCRAPES, 0, -1)
     ]
