@@ -61,6 +61,10 @@ _COMMANDS = {
         "inferwatch.commands.demo:command",
         "Diagnose a recorded engine that is played back live: no GPU needed.",
     ),
+    "record": _Entry(
+        "inferwatch.commands.record:command",
+        "Take down log and metrics of a running engine, masked, to diagnose elsewhere.",
+    ),
     "replay": _Entry(
         "inferwatch.commands.replay:command",
         "Serve a recording of a real engine as if it were running.",
@@ -113,11 +117,16 @@ def main() -> None:
 
     Bad usage and unreadable input exit with 2 and one line on standard error.
     """
+    run_command(root, "inferwatch")
+
+
+def run_command(command: click.Command, name: str) -> None:
+    """Run a command of that name as `main` does."""
     try:
         with _rare_collections():
-            status = root.main(prog_name="inferwatch", standalone_mode=False)
+            status = command.main(prog_name=name, standalone_mode=False)
     except click.ClickException as error:
-        click.echo(_one_line(error), err=True)
+        click.echo(_one_line(error, name), err=True)
         sys.exit(_STATUS_USAGE)
     except click.Abort:
         sys.exit(STATUS_INTERRUPTED)
@@ -141,8 +150,8 @@ def _rare_collections() -> Iterator[None]:
         gc.freeze()
 
 
-def _one_line(error: click.ClickException) -> str:
+def _one_line(error: click.ClickException, name: str) -> str:
     context = error.ctx if isinstance(error, click.UsageError) else None
-    command = context.command_path if context else "inferwatch"
+    command = context.command_path if context else name
     message = " ".join(error.format_message().split())
     return f"{command}: {message}" + (f" (see {command} --help)" if context else "")

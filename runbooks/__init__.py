@@ -64,6 +64,7 @@ PAGES: tuple[str, ...] = (
     "crash_context_length_request_error",
     "crash_ray_cluster",
     "crash_port_in_use",
+    "crash_pod_not_started",
     "crash_backend_request_error",
     "crash_unrecognised_exception",
     "hang_shm_broadcast",

@@ -31,7 +31,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "benchmarks": {"inferwatch", "troubleshoot", "exporter", "alerts", "dashboards", *LEAVES},
 }
 PACKAGES = sorted(init.parent.name for init in ROOT.glob("*/__init__.py"))
-HEAVY = {"httpx", "jsonschema", "kubernetes", "numpy", "pandas", "prometheus_client", "rich", "yaml"}
+HEAVY = {"httpx", "jsonschema", "kubernetes", "numpy", "pandas", "prometheus_api_client", "prometheus_client"}
+HEAVY |= {"requests", "rich", "yaml"}
 
 
 @cache

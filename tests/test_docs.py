@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -16,12 +17,16 @@ from typing import NamedTuple
 import click
 import msgspec
 import pytest
+import trustme
 
 import runbooks
 from exporter import config
 from inferwatch import cli
 from recordings.reader import load
 from recordings.replay import ReplayServer
+from tests.e2e.kube_api_stub import StubCluster, StubPod, ended, kube_api, node, pod
+from tests.e2e.stores import Line, a_while_ago, ended_at, prometheus_with
+from tests.troubleshoot.sources.loki_stub import LokiStub, running
 from troubleshoot import model_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,6 +50,8 @@ NOT_RUN = {
 LOGS = {"engine.log": "kv_preemption", "server.log": "kv_preemption"}
 EXAMPLES = {"exporter.yaml": "exporter.md", "slo.yaml": "alerts.md", "deployment.yaml": "preflight.md"}
 CONFIGS = {"config.json": "llama-3.1-8b"}  # a model's own, by the name of a known one
+CREDENTIALS = {"token": "t0ken", "password": "passw0rd", "headers": "X-Team: inference\n"}
+STORES = {"prometheus:9090": "prometheus", "mimir:8080/prometheus": "prometheus", "loki:3100": "loki"}
 ADDRESS = re.compile(r"http://(?:127\.0\.0\.1|localhost|HOST):(?:\d+|PORT)/metrics")
 _OPERATORS = {"|", "||", "&&", ";", "&", ">", ">>", "<", "2>", "(", ")"}
 _FENCE = re.compile(r"^```(?:bash|sh|shell|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -161,6 +168,35 @@ def test_subcommands_and_flags_exist(command: Documented) -> None:
 # Running them
 
 
+ALERTS = ("LLMTTFTBudgetBurn",)
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """What the documents call a Prometheus and a Loki: the kind -> its address; "now" is the end of what they hold.
+
+    The Prometheus is a real one; the Loki is a stub that follows its documented API.
+    """
+    end = a_while_ago()
+    place = {"namespace": "prod", "pod": "llm-0"}
+    lines = ended_at("kv_preemption", end, **place)
+    for name in ALERTS:
+        labels = f'alertname="{name}",namespace="prod",severity="page"'
+        lines += [Line("ALERTS_FOR_STATE", labels, str(end - 60), end - at) for at in range(0, 60, 15)]
+    log = load("kv_preemption").log_path.read_text("utf-8").splitlines()
+    loki = LokiStub()
+    loki.push(place, [(int(end * 1e9) - (len(log) - number) * 1000, line) for number, line in enumerate(log)])
+    with prometheus_with(tmp_path_factory.mktemp("prometheus"), lines) as url, running(loki) as loki_url:
+        yield {"prometheus": url, "loki": loki_url, "now": str(end)}
+
+
+def in_stores(words: list[str], stores: dict[str, str]) -> list[str]:
+    """The command with the addresses of stores that are there, at the time of what they hold."""
+    for name, kind in STORES.items():
+        words = [word.replace(f"http://{name}", stores[kind]) for word in words]
+    return [*words, "--at", stores["now"]]
+
+
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """A live engine."""
@@ -176,12 +212,17 @@ def example(page: str) -> str:
 
 
 def put_examples(folder: Path) -> list[str]:
-    """Write the files that commands in the documents name; returns their names."""
+    """Write the files that commands in the documents name: configuration and credentials; returns their names."""
     for name, page in EXAMPLES.items():
         (folder / name).write_text(example(page), encoding="utf-8")
     for name, model in CONFIGS.items():
         (folder / name).write_text(json.dumps(model_table.CONFIGS[model]), encoding="utf-8")
-    return [*EXAMPLES, *CONFIGS]
+    for name, content in CREDENTIALS.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    trustme.CA().cert_pem.write_to_path(folder / "ca.pem")
+    with tarfile.open(folder / "shared.tar.gz", "w:gz") as archive:
+        archive.add(load("kv_preemption").folder, "kv_preemption")
+    return [*EXAMPLES, *CONFIGS, *CREDENTIALS, "ca.pem", "shared.tar.gz"]
 
 
 def test_the_exporters_example_shows_defaults(tmp_path: Path) -> None:
@@ -204,7 +245,8 @@ def runnable(words: list[str], address: str) -> list[str]:
     if words[0] != "inferwatch":
         return words
     if live:
-        words = [*words, "--window", "1s"]  # of an option given twice the last holds
+        # Of an option given twice the last holds.
+        words = [*words, "--duration" if words[1] == "record" else "--window", "1s"]
     if words[1] == "demo":
         words = [*words, "--window", "2"]
     if words[1] == "exporter" and "--check" not in words:
@@ -214,14 +256,42 @@ def runnable(words: list[str], address: str) -> list[str]:
     return words
 
 
+@pytest.fixture(scope="module")
+def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """For a stub of the API server with the pods that the documents name."""
+    labels = {"app": "vllm"}
+    selector = {"spec": {"selector": {"matchLabels": labels}}}
+    found = StubCluster(nodes={"gpu-1": node()}, objects={("deployments", "llm", "vllm"): selector})
+    with kube_api(found) as cluster:
+        log = load("oom_no_kv_blocks").log_path.read_bytes()
+        cluster.add(StubPod(pod(labels=labels, state={"terminated": ended(1)}, ready=False), logs={"vllm": log}))
+        yield cluster.kubeconfig(tmp_path_factory.mktemp("kube") / "config")
+
+
+def asks_a_cluster(words: list[str]) -> bool:
+    return words[0] == "inferwatch" and "--kube" in words
+
+
+def asks_a_store(words: list[str]) -> bool:
+    return words[0] == "inferwatch" and any(option in words for option in ("--prometheus", "--loki"))
+
+
 @pytest.mark.parametrize("command", OURS, ids=titles(OURS))
-def test_a_documented_command_runs(command: Documented, address: str, tmp_path: Path) -> None:
+def test_a_documented_command_runs(
+    command: Documented, address: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     for name, recording in LOGS.items():
         shutil.copy(load(recording).log_path, tmp_path / name)
     ours = {*LOGS, *put_examples(tmp_path)}
-    line = " ".join(part[0] if part[0] in _OPERATORS else shlex.join(runnable(part, address)) for part in command.parts)
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    parts = [part if part[0] in _OPERATORS else runnable(part, address) for part in command.parts]
+    if any(asks_a_store(part) for part in parts):
+        stores = request.getfixturevalue("stores")
+        parts = [in_stores(part, stores) if asks_a_store(part) else part for part in parts]
     environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
+    if any(asks_a_cluster(part) for part in parts):
+        environment["KUBECONFIG"] = str(request.getfixturevalue("kubeconfig"))
+    line = " ".join(part[0] if part[0] in _OPERATORS else shlex.join(part) for part in parts)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", line],
         cwd=tmp_path,
@@ -233,6 +303,10 @@ def test_a_documented_command_runs(command: Documented, address: str, tmp_path: 
     )
     assert "Traceback" not in done.stderr, done.stderr
     judges = any({"diagnose", "preflight"} & set(part) for part in command.simple)
+    if any(asks_a_store(part) for part in parts):
+        assert "thr_preemption_thrash" in done.stdout, done.stdout + done.stderr
+    if any(asks_a_cluster(part) for part in parts):
+        assert "oom_kv_cache_no_blocks" in done.stdout, done.stdout + done.stderr
     assert done.returncode in ({0, 1, 3} if judges else {0}), done.stderr
     written = [path.name for path in tmp_path.iterdir() if path.name not in ours]
     assert done.stdout or written

@@ -20,19 +20,23 @@ if TYPE_CHECKING:
     from troubleshoot.logs.facts import LogFacts
     from troubleshoot.logs.scan import ByteSource, ScanResult
     from troubleshoot.metrics.load import Body, MetricsData
+    from troubleshoot.sources.loki import LokiRequest
+    from troubleshoot.stores import Stored, StoreRequest
 
 Report = Callable[[str, int, int | None], None]
 """Called with (input, done, total): bytes of a file, seconds of a watched URL; total None where unknown."""
 
 
 class Request(NamedTuple):
-    """What to read. `window_seconds` is for live URLs."""
+    """What to read. `window_seconds` is for live URLs; `store` and `loki` have windows of their own."""
 
     logs: Sequence[str] = ()
     metrics: Sequence[str] = ()
     window_seconds: float = 15.0
     engine: str = ""
     symptom: str = ""
+    store: StoreRequest | None = None
+    loki: LokiRequest | None = None
 
 
 class Collected:
@@ -57,6 +61,11 @@ class Collected:
 
         self.inputs.append(InputSummary(name, kind, size_bytes, lines, note=note))
 
+    def not_read(self, error: InputError, kind: Literal["log", "metrics"]) -> None:
+        """Note an input that gave nothing: the diagnosis goes on without it."""
+        self.problems.append(str(error))
+        self.add(error.name, kind, note=f"not read: {error.problem}")
+
 
 def _silent(_name: str, _done: int, _total: int | None) -> None:
     """No progress wanted."""
@@ -69,13 +78,22 @@ def collect(request: Request, report: Report = _silent, meanwhile: Callable[[], 
     """
     result = Collected()
     # Logs after metrics: what an engine writes while its endpoint is watched belongs to the picture.
-    metrics = _read_metrics(request, report, result)
+    stored = _read_store(request, result) if request.store else None
+    metrics = _read_metrics(request, report, result, stored)
     parts = _read_logs(request, report, result, meanwhile)
-    log = _facts(parts) if parts else None
+    if request.loki:
+        from troubleshoot.collect_stores import collect_loki
+
+        parts += collect_loki(request.loki, stored, report, result)
+    log = facts_of(parts) if parts else None
     if log is not None or metrics is not None:
+        from dataclasses import replace
+
         from troubleshoot.evidence import Evidence
 
         result.evidence = Evidence(log, metrics, request.symptom, request.engine)
+        if stored is not None:
+            result.evidence = replace(result.evidence, circumstances=stored.circumstances, pod=stored.pod)
     return result
 
 
@@ -92,7 +110,7 @@ def _read_logs(
                 found = scan(source, SIGNATURES, matcher, told, meanwhile=meanwhile)
                 note = source.note
         except InputError as error:
-            _not_read(result, error, "log")
+            result.not_read(error, "log")
             continue
         if found.size_bytes == 0 and note:
             result.problems.append(f"{source.name}: {note}; give another log")
@@ -103,16 +121,18 @@ def _read_logs(
     return parts
 
 
+def _read_store(request: Request, result: Collected) -> Stored | None:
+    from troubleshoot.collect_stores import collect_store
+
+    return collect_store(request, result)
+
+
 def _told(report: Report, source: ByteSource, done: int) -> None:
     report(source.name, done, source.size_bytes)
 
 
-def _not_read(result: Collected, error: InputError, kind: Literal["log", "metrics"]) -> None:
-    result.problems.append(str(error))
-    result.add(error.name, kind, note=f"not read: {error.problem}")
-
-
-def _facts(parts: Sequence[ScanResult]) -> LogFacts:
+def facts_of(parts: Sequence[ScanResult]) -> LogFacts:
+    """What the logs of one engine say together."""
     from troubleshoot.logs.events import events_of, merge, without_strangers
     from troubleshoot.logs.facts import LogFacts
 
@@ -129,7 +149,9 @@ def _facts(parts: Sequence[ScanResult]) -> LogFacts:
     return LogFacts(events, counts, sum(part.lines for part in parts))
 
 
-def _read_metrics(request: Request, report: Report, result: Collected) -> MetricsData | None:
+def _read_metrics(
+    request: Request, report: Report, result: Collected, stored: Stored | None = None
+) -> MetricsData | None:
     given = list(dict.fromkeys(request.metrics))
     watched = [spec for spec in given if looks_like_url(spec)]
     watches = _watch_all(watched, request.window_seconds, report, result) if watched else {}
@@ -142,14 +164,19 @@ def _read_metrics(request: Request, report: Report, result: Collected) -> Metric
             else:
                 bodies.append(_saved(source, spec, result))
         except InputError as error:
-            _not_read(result, error, "metrics")
-    if not bodies:
+            result.not_read(error, "metrics")
+    if stored is not None:
+        result.add(stored.name, "metrics", stored.size_bytes, note=stored.note)
+    if not bodies and stored is None:
         return None
     from dataclasses import replace
 
     from troubleshoot.metrics.load import load_metrics
 
-    data = load_metrics(bodies, failures)
+    servers = (
+        {(len(given) + number, name): samples for (number, name), samples in stored.servers.items()} if stored else {}
+    )
+    data = load_metrics(bodies, failures, servers)
     window = data.timeline.window
     span = window[1] - window[0] if window else None
     note = data.note or ("one scrape: rates cannot be computed" if len(data.timeline.scrape_times) < 2 else "")

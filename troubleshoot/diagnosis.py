@@ -54,10 +54,13 @@ def diagnose(
         findings=tuple(ordered),
         ruled_out=tuple(found for found in judgements if isinstance(found, RuledOut)),
         not_evaluated=tuple(found for found in judgements if isinstance(found, NotEvaluated)),
-        numbers=numbers(evidence),
+        numbers={**numbers(evidence), **evidence.circumstances.rounded_numbers},
         inputs=tuple(inputs),
         hardware=_hardware(evidence),
         interrupted=interrupted,
+        since=evidence.circumstances.since if verdict == "incident" else None,
+        changes=evidence.circumstances.changes,
+        fleet=evidence.circumstances.fleet,
     )
 
 

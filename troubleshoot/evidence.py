@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from troubleshoot.circumstances import Circumstances
 from troubleshoot.findings import LogEvidence, MetricEvidence
 from troubleshoot.logs.events import Event
 from troubleshoot.logs.facts import LogFacts
@@ -18,18 +19,24 @@ if TYPE_CHECKING:
     from catalog.hardware import Gpu
     from troubleshoot.metrics.load import MetricsData
     from troubleshoot.models import ModelShape
+    from troubleshoot.pod_facts import PodFacts
 
 _MIB_PER_GIB = 1024.0
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a cause may look at. `log` and `metrics` are None where no such input was given."""
+    """What a cause may look at. `log` and `metrics` are None where no such input was given.
+
+    `circumstances` are for the report: what changed and how other replicas do, where a store of metrics told.
+    """
 
     log: LogFacts | None = None
     metrics: MetricsData | None = None
     symptom: str = ""
     engine_override: str = ""
+    circumstances: Circumstances = field(default_factory=Circumstances)
+    pod: PodFacts | None = None
 
     @cached_property
     def engine(self) -> str:
@@ -38,7 +45,7 @@ class Evidence:
             return self.engine_override
         if self.metrics and self.metrics.engine:
             return self.metrics.engine
-        return self.log.engine if self.log else ""
+        return (self.log.engine if self.log else "") or (self.pod.engine if self.pod else "")
 
     @cached_property
     def version(self) -> str:
@@ -47,8 +54,11 @@ class Evidence:
 
     @cached_property
     def settings(self) -> Settings:
-        """The settings that the log shows; empty without a log."""
-        return self.log.settings if self.log else Settings()
+        """The settings that the log shows; where its start is missing, those that the container was given."""
+        shown = self.log.settings if self.log else Settings()
+        if self.pod is None or shown.given:
+            return shown
+        return Settings(self.pod.settings.given, shown.effective)
 
     @cached_property
     def model(self) -> str:

@@ -49,7 +49,16 @@ class MetricEvidence:
     note: str = ""
 
 
-EvidenceItem = LogEvidence | MetricEvidence
+@dataclass(frozen=True, slots=True)
+class StatusEvidence:
+    """What Kubernetes says: `origin` is the kind of object, `subject` its name; `text` is redacted and one line."""
+
+    origin: Literal["event", "container status", "pod status", "node status"]
+    subject: str
+    text: str
+
+
+EvidenceItem = LogEvidence | MetricEvidence | StatusEvidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +123,7 @@ class InputSummary:
     """One input that was read. `note` says what was wrong with it ("truncated gzip: 3.1 MB read"), if anything."""
 
     name: str
-    kind: Literal["log", "metrics"]
+    kind: Literal["log", "metrics", "kubernetes"]
     size_bytes: int = 0
     lines: int = 0
     span_seconds: float | None = None
@@ -122,11 +131,54 @@ class InputSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What is not as it was. `before` and `after` are means, or texts such as versions; None where there is none.
+
+    `since` is when it changed (unix seconds, None where only two windows are compared), `against` what it is compared
+    with ("before", "1 day before").
+    """
+
+    what: str
+    before: float | str | None
+    after: float | str | None
+    unit: str = ""
+    since: float | None = None
+    against: str = "before"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaSummary:
+    """One of the replicas that were looked at. `measures` are by name with their unit; `cause` is "" where none holds.
+
+    `role`: the one that is `diagnosed` above, another of the `worst`, one that is `down`, or a `typical` one. `differs`
+    says what is unlike most of the others ("image vllm:0.9.1, others vllm:0.10.0").
+    """
+
+    name: str
+    role: Literal["diagnosed", "worst", "down", "typical"]
+    verdict: Verdict
+    cause: str = ""
+    measures: Mapping[str, float] = field(default_factory=dict)
+    differs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSummary:
+    """All replicas of a selection: how many there are and how many are down, the medians, those looked at."""
+
+    total: int
+    down: int = 0
+    medians: Mapping[str, float] = field(default_factory=dict)
+    replicas: tuple[ReplicaSummary, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnosis:
     """The whole answer. `findings[0]` is the root cause.
 
     `numbers` holds the measured facts by name (throughput, TTFT and its split, KV size and use, roofline shares);
-    its keys carry their unit, for example `ttft_p95_seconds`.
+    its keys carry their unit, for example `ttft_p95_seconds`. `since` is when an incident began (unix seconds) and
+    `changes` what changed with it, the earliest first, where a store of metrics could tell.
     """
 
     verdict: Verdict
@@ -139,3 +191,6 @@ class Diagnosis:
     inputs: tuple[InputSummary, ...] = ()
     hardware: str = ""
     interrupted: bool = False
+    since: float | None = None
+    changes: tuple[Change, ...] = ()
+    fleet: FleetSummary | None = None

@@ -16,10 +16,10 @@ import json
 from collections.abc import Iterator
 
 from alerts.config import Config
-from alerts.prices import Price
 from alerts.rule import Group, Record
 from catalog.gpu import GPU_FIELDS
 from catalog.kubernetes import GPU_RESOURCE
+from catalog.prices import Price
 from catalog.recorded.levels import MODEL, POD, by, labels
 
 __all__ = ["group"]

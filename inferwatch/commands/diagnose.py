@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -12,21 +13,55 @@ from inferwatch.commands.diagnose_arguments import (
     FAMILIES,
     FORMATS,
     SEVERITIES,
-    WINDOW,
     Arguments,
-    seconds_of,
 )
+from inferwatch.commands.diagnose_kube import kube_of, kube_options
+from inferwatch.commands.diagnose_stores import WINDOW_HELP, store_options, stores_of, window_of
 
 if TYPE_CHECKING:
     from troubleshoot.findings import Diagnosis
     from troubleshoot.report import Format
 
 
-def _seconds(_ctx: click.Context, _param: click.Parameter, text: str) -> float:
-    try:
-        return seconds_of(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+_REPORT_OPTIONS = (
+    click.option(
+        "--format",
+        "report",
+        type=click.Choice(FORMATS),
+        default="text",
+        show_default=True,
+        help="Form of the report.",
+    ),
+    click.option(
+        "-o",
+        "--output",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Write the report to FILE instead of standard output.",
+    ),
+    click.option(
+        "--fail-on",
+        type=click.Choice(SEVERITIES),
+        default="warning",
+        show_default=True,
+        help="Severity from which the exit status is 1.",
+    ),
+    click.option(
+        "--engine", type=click.Choice(ENGINES), default=None, help="The engine, where it cannot be recognised."
+    ),
+    click.option(
+        "--symptom", type=click.Choice(FAMILIES), default=None, help="What you complain of: orders the report."
+    ),
+)
+
+
+def report_options(command: _F) -> _F:
+    """Add the options of the report to a command."""
+    for option in reversed(_REPORT_OPTIONS):
+        command = option(command)
+    return command
 
 
 @click.command("diagnose")
@@ -45,66 +80,66 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, text: str) -> float:
     help="A live /metrics URL, a saved exposition, or an OpenMetrics file with many scrapes. Repeatable.",
 )
 @click.option(
+    "--recording",
+    "recordings",
+    multiple=True,
+    metavar="DIR|TAR",
+    help="A recording: its log and its metrics. Repeatable.",
+)
+@click.option(
     "--window",
     metavar="DURATION",
-    default=WINDOW,
-    show_default=True,
-    callback=_seconds,
-    help="How long to watch a live URL.",
+    callback=window_of,
+    help=WINDOW_HELP,
 )
-@click.option(
-    "--format",
-    "report",
-    type=click.Choice(FORMATS),
-    default="text",
-    show_default=True,
-    help="Form of the report.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Write the report to FILE instead of standard output.",
-)
-@click.option(
-    "--fail-on",
-    type=click.Choice(SEVERITIES),
-    default="warning",
-    show_default=True,
-    help="Severity from which the exit status is 1.",
-)
-@click.option("--engine", type=click.Choice(ENGINES), default=None, help="The engine, where it cannot be recognised.")
-@click.option("--symptom", type=click.Choice(FAMILIES), default=None, help="What you complain of: orders the report.")
+@report_options
+@kube_options
+@store_options
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     logs: tuple[str, ...],
     metrics: tuple[str, ...],
-    window: float,
+    recordings: tuple[str, ...],
+    window: float | None,
     report: Format,
     output: Path | None,
     fail_on: str,
     engine: str | None,
     symptom: str | None,
+    **options: Any,
 ) -> None:
     """Say what is wrong with an inference engine, why, and which setting to change.
 
     Exit status: 0 healthy, 1 a finding at or above --fail-on, 2 bad usage or unreadable input, 3 inconclusive.
     """
-    from inferwatch.commands.diagnose_run import print_report, run
+    logs, metrics = (*logs, *recordings), (*metrics, *recordings)
+    asked = stores_of(ctx, window, options)
+    kube = kube_of(ctx, asked.live_seconds, options, engine or "", symptom or "")
+    if kube and (logs or metrics or asked.store or asked.loki):
+        raise click.UsageError("--kube reads log and metrics of the pod itself; leave other sources out")
+    if not (logs or metrics or asked.store or asked.loki or kube):
+        raise click.UsageError(
+            "nothing to read; give --log FILE, --metrics URL, or both, or --prometheus URL, or --kube NAMESPACE/POD"
+        )
+    arguments = Arguments(
+        logs, metrics, asked.live_seconds, report, fail_on, engine or "", symptom or "", asked.store, asked.loki, kube
+    )
+    ctx.exit(reported(arguments, output))
 
-    if not logs and not metrics:
-        raise click.UsageError("nothing to read; give --log FILE, --metrics URL, or both")
-    arguments = Arguments(logs, metrics, window, report, fail_on, engine or "", symptom or "")
+
+def reported(arguments: Arguments, output: Path | None) -> int:
+    """Diagnose, and write the report to `output` or to standard output; the exit status."""
+    from inferwatch.commands.diagnose_run import print_report, run
 
     def show(diagnosis: Diagnosis) -> None:
         if output is None:
             print_report(diagnosis, arguments)
         else:
-            _write_report(diagnosis, report, output)
+            _write_report(diagnosis, arguments.report, output)
 
-    ctx.exit(run(arguments, show))
+    return run(arguments, show)
 
 
 def _write_report(diagnosis: Diagnosis, report: Format, output: Path) -> None:

@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 if TYPE_CHECKING:
+    from troubleshoot.collect_kube import KubeRequest
     from troubleshoot.report import Format
+    from troubleshoot.sources.loki import LokiRequest
+    from troubleshoot.stores import StoreRequest
 
 FORMATS = ("text", "json", "markdown")
 SEVERITIES = ("info", "warning", "critical")
@@ -32,6 +35,9 @@ class Arguments(NamedTuple):
     fail_on: str = "warning"
     engine: str = ""
     symptom: str = ""
+    store: StoreRequest | None = None
+    loki: LokiRequest | None = None
+    kube: KubeRequest | None = None
 
 
 def plain(words: Sequence[str]) -> Arguments | None:
@@ -58,13 +64,13 @@ def plain(words: Sequence[str]) -> Arguments | None:
     )
 
 
-def seconds_of(duration: str) -> float:
+def seconds_of(duration: str, longest_seconds: float = _LONGEST_WINDOW_SECONDS) -> float:
     """`15s`, `2m`, `1h` or plain seconds -> seconds, above 0 and at most an hour; ValueError says what is wrong."""
     unit = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(duration[-1:])
     try:
         seconds = float(duration[:-1]) * unit if unit else float(duration)
     except ValueError:
         raise ValueError(f"{duration!r} is no duration; write 15s, 2m or 90") from None
-    if not 0 < seconds <= _LONGEST_WINDOW_SECONDS:
-        raise ValueError(f"{duration!r} is out of range; write between 1s and 1h")
+    if not 0 < seconds <= longest_seconds:
+        raise ValueError(f"{duration!r} is out of range; write between 1s and {longest_seconds / 3600:g}h")
     return seconds

@@ -12,7 +12,11 @@ from troubleshoot.progress import progress_on
 
 if TYPE_CHECKING:
     from inferwatch.commands.diagnose_arguments import Arguments
+    from troubleshoot.collect import Report
+    from troubleshoot.collect_kube import KubeRequest
     from troubleshoot.findings import Diagnosis
+
+    _Read = tuple[list[str], Callable[[], Diagnosis] | None]
 
 STATUS_FOUND = 1
 STATUS_UNREADABLE = 2
@@ -28,27 +32,62 @@ def run(arguments: Arguments, show: Callable[[Diagnosis], None]) -> int:
             import_module(module)
 
     with progress_on(sys.stderr) as progress:
-        collected = collect(
-            Request(arguments.logs, arguments.metrics, arguments.window_seconds, arguments.engine, arguments.symptom),
-            progress,
-            load,
+        problems, diagnosed = (
+            _read_kube(arguments.kube, progress) if arguments.kube else _read(arguments, progress, load)
         )
-    if collected.problems:
+    if problems:
         from click import echo
 
-        for problem in collected.problems:
+        for problem in problems:
             echo(f"inferwatch: {problem}", err=True)
-    if collected.evidence is None:
+    if diagnosed is None:
         return STATUS_UNREADABLE
     # Not before: see `load`.
-    from troubleshoot.diagnosis import diagnose
     from troubleshoot.findings import Severity
 
-    diagnosis = diagnose(collected.evidence, collected.inputs, interrupted=collected.interrupted)
+    diagnosis = diagnosed()
     show(diagnosis)
     if any(finding.severity >= Severity[arguments.fail_on.upper()] for finding in diagnosis.findings):
         return STATUS_FOUND
     return STATUS_INCONCLUSIVE if diagnosis.verdict == "inconclusive" else 0
+
+
+def _read(arguments: Arguments, progress: Report, load: Callable[[], None]) -> _Read:
+    """Files, URLs and stores."""
+    collected = collect(
+        Request(
+            arguments.logs,
+            arguments.metrics,
+            arguments.window_seconds,
+            arguments.engine,
+            arguments.symptom,
+            arguments.store,
+            arguments.loki,
+        ),
+        progress,
+        load,
+    )
+    evidence = collected.evidence
+    if evidence is None:
+        return collected.problems, None
+
+    def judge() -> Diagnosis:
+        from troubleshoot.diagnosis import diagnose
+
+        return diagnose(evidence, collected.inputs, interrupted=collected.interrupted)
+
+    return collected.problems, judge
+
+
+def _read_kube(request: KubeRequest, progress: Report) -> _Read:
+    """A pod, or the replicas of a workload."""
+    from troubleshoot.collect_kube import collect_kube
+    from troubleshoot.replicas import diagnose_replicas
+
+    found = collect_kube(request, progress)
+    if not found.replicas:
+        return found.problems, None
+    return found.problems, lambda: diagnose_replicas(found.replicas, interrupted=found.interrupted)
 
 
 def print_report(diagnosis: Diagnosis, arguments: Arguments) -> None:

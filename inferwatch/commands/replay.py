@@ -12,6 +12,7 @@ from queue import SimpleQueue
 
 import click
 
+from recordings.archive import unpacked
 from recordings.reader import Recording, RecordingError, bundled, load
 from recordings.replay import ReplayServer, Start, play
 
@@ -74,11 +75,12 @@ def _summary(recording: Recording) -> str:
 def command(*, recording: str, host: str, port: int, speed: float, start: Start, once: bool) -> None:
     """Serve RECORDING as if its engine were running now.
 
-    RECORDING is a bundled recording's name or a folder of the same shape. /metrics and /health answer as
+    RECORDING is a bundled recording's name, or a folder or archive of the same shape. /metrics and /health answer as
     the engine did; its log comes out on standard output. Before the recorded server was up both answer 503.
     """
     try:
-        server = ReplayServer(load(recording), host=host, port=port, speed=speed, start=start)
+        with unpacked(recording) as place:
+            server = ReplayServer(load(place), host=host, port=port, speed=speed, start=start)
     except RecordingError as error:
         raise click.UsageError(str(error)) from error
     with stop_on_signals() as stop, ExitStack() as running:

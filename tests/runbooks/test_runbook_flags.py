@@ -23,7 +23,7 @@ TOOLS: dict[str, frozenset[str]] = {
     "curl": frozenset(),
     "dcgmi": frozenset(),
     "docker": frozenset({"--gpus", "--ipc", "--shm-size", "--ulimit"}),
-    "inferwatch": frozenset({"--format", "--list", "--log", "--metrics", "--symptom", "--window"}),
+    "inferwatch": frozenset({"--format", "--kube", "--list", "--log", "--metrics", "--symptom", "--window"}),
     "journalctl": frozenset({"--since"}),
     "kubectl": frozenset(
         {"--delete-emptydir-data", "--field-selector", "--ignore-daemonsets", "--previous", "--sort-by"}

@@ -12,6 +12,7 @@ from troubleshoot.causes.crash.engine_dead_cuda_error import CudaFault
 from troubleshoot.causes.crash.engine_dead_killed import EngineKilled
 from troubleshoot.causes.crash.model_config_or_tokenizer import ModelConfigOrTokenizer
 from troubleshoot.causes.crash.nccl_or_distributed_init import NcclOrDistributedInit
+from troubleshoot.causes.crash.pod_not_started import PodNotStarted
 from troubleshoot.causes.crash.port_in_use import PortInUse
 from troubleshoot.causes.crash.ray_cluster import RayCluster
 from troubleshoot.causes.crash.unrecognised_exception import UnrecognisedException
@@ -101,6 +102,7 @@ _ALL: tuple[Cause, ...] = (
     ContextLengthRequestError(),
     RayCluster(),
     PortInUse(),
+    PodNotStarted(),
     BackendRequestError(),
     RequestsRejected(),
     ClientDisconnects(),

@@ -8,7 +8,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from troubleshoot.findings import Diagnosis, EvidenceItem, Finding, Fix, InputSummary, LogEvidence
+from troubleshoot.findings import (
+    Change,
+    Diagnosis,
+    EvidenceItem,
+    Finding,
+    Fix,
+    FleetSummary,
+    InputSummary,
+    LogEvidence,
+    StatusEvidence,
+)
 from troubleshoot.report.safe import safe
 
 SCHEMA_VERSION = 1
@@ -57,6 +67,9 @@ def to_json(diagnosis: Diagnosis) -> dict[str, Any]:
         "inputs": [_input(item) for item in diagnosis.inputs],
         "hardware": diagnosis.hardware,
         "interrupted": diagnosis.interrupted,
+        "since": _scalar(diagnosis.since),
+        "changes": [_change(item) for item in diagnosis.changes],
+        "fleet": _fleet(diagnosis.fleet),
     }
 
 
@@ -78,6 +91,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
 def _evidence(item: EvidenceItem) -> dict[str, Any]:
     if isinstance(item, LogEvidence):
         return {"source": "log", "file": item.file, "line": item.line, "text": item.text}
+    if isinstance(item, StatusEvidence):
+        return {"source": item.origin, "object": item.subject, "text": item.text}
     window = item.window if item.window is not None and _finite(item.window) else None
     measured: dict[str, Any] = {
         "source": "metric",
@@ -107,6 +122,39 @@ def _input(item: InputSummary) -> dict[str, Any]:
         "lines": item.lines,
         "span_seconds": _scalar(item.span_seconds),
         "note": item.note,
+    }
+
+
+def _change(item: Change) -> dict[str, Any]:
+    return {
+        "what": item.what,
+        "before": _scalar(item.before),
+        "after": _scalar(item.after),
+        "unit": item.unit,
+        "since": _scalar(item.since),
+        "against": item.against,
+    }
+
+
+def _fleet(found: FleetSummary | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    replicas = [
+        {
+            "name": replica.name,
+            "role": replica.role,
+            "verdict": replica.verdict,
+            "cause": replica.cause,
+            "measures": _sorted_scalars(replica.measures),
+            "differs": list(replica.differs),
+        }
+        for replica in found.replicas
+    ]
+    return {
+        "total": found.total,
+        "down": found.down,
+        "medians": _sorted_scalars(found.medians),
+        "replicas": replicas,
     }
 
 

@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Iterator
 
-from troubleshoot.findings import Diagnosis, EvidenceItem, Finding, LogEvidence
+from troubleshoot.findings import Diagnosis, EvidenceItem, Finding, MetricEvidence
 from troubleshoot.report import wording
 from troubleshoot.report.safe import safe
 
@@ -60,6 +60,10 @@ def _report(diagnosis: Diagnosis) -> Iterator[str]:
     yield ""
     for finding in diagnosis.findings:
         yield from _finding(finding)
+    since = [escape(f"since {wording.moment(diagnosis.since)}")] if diagnosis.since is not None else []
+    changes = [*wording.dated_changes(diagnosis), *wording.earlier_changes(diagnosis)]
+    yield from _section("What changed", [*since, *(escape(entry) for entry in changes)])
+    yield from _section("Replicas", [escape(line) for line in wording.fleet(diagnosis)])
     yield from _section("Ruled out", [f"{code(item.cause)}: {escape(item.because)}" for item in diagnosis.ruled_out])
     yield from _section("Not checked", [escape(entry) for entry in wording.not_checked(diagnosis.not_evaluated)])
     yield from _section("Notes", [escape(note) for note in wording.notes(diagnosis)])
@@ -94,7 +98,9 @@ def _finding(finding: Finding) -> Iterator[str]:
 
 
 def _evidence(item: EvidenceItem) -> str:
-    return f"{wording.log_place(item)}  {item.text}" if isinstance(item, LogEvidence) else wording.metric(item)
+    if isinstance(item, MetricEvidence):
+        return wording.metric(item)
+    return f"{wording.place(item)}  {item.text}"
 
 
 def _section(title: str, entries: list[str]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TextIO
 
-from troubleshoot.findings import Diagnosis, Finding, Fix, LogEvidence, MetricEvidence
+from troubleshoot.findings import Diagnosis, Finding, Fix, MetricEvidence
 from troubleshoot.report import wording
 from troubleshoot.report.colour import SEVERITY_STYLES, painted
 from troubleshoot.report.layout import Line, Span, cells, paragraph, plain
@@ -107,14 +107,18 @@ def _proof(finding: Finding, width: int) -> Iterator[Line]:
         yield from paragraph(label, " · ".join(wording.metric(item) for item in measured), width=width)
         label = _label("")
     for item in finding.evidence:
-        if isinstance(item, LogEvidence):
-            place = Span(f"{wording.log_place(item)}  ", _PLACE)
+        if not isinstance(item, MetricEvidence):
+            place = Span(f"{wording.place(item)}  ", _PLACE)
             yield from paragraph((*label, place), item.text, width=width, hang=_INDENT + 2)
             label = _label("")
 
 
 def _footer(diagnosis: Diagnosis, width: int) -> Iterator[Line]:
+    since = [wording.moment(diagnosis.since)] if diagnosis.since is not None else []
     entries = (
+        ("since", since),
+        ("changed", wording.dated_changes(diagnosis)),
+        ("unlike", wording.earlier_changes(diagnosis)),
         ("measured", [] if diagnosis.findings else _numbers(diagnosis)),
         ("ruled out", wording.ruled_out(diagnosis)),
         ("not checked", wording.not_checked(diagnosis.not_evaluated)),
@@ -122,6 +126,8 @@ def _footer(diagnosis: Diagnosis, width: int) -> Iterator[Line]:
     for label, items in entries:
         if items:
             yield from paragraph(_label(label, _FOOTER_INDENT), " · ".join(items), width=width)
+    for index, line in enumerate(wording.fleet(diagnosis)):
+        yield from paragraph(_label("" if index else "replicas", _FOOTER_INDENT), line, width=width)
     for note in wording.notes(diagnosis):
         yield from paragraph(_label("note", _FOOTER_INDENT), note, width=width)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 
 from troubleshoot.findings import (
+    Change,
     Diagnosis,
     Fix,
     InputSummary,
@@ -14,6 +16,7 @@ from troubleshoot.findings import (
     MetricEvidence,
     NotEvaluated,
     SettingValue,
+    StatusEvidence,
 )
 
 _ENGINE_TITLES = {
@@ -112,8 +115,10 @@ def metric(item: MetricEvidence) -> str:
     return f"{words} ({item.note})" if item.note else words
 
 
-def log_place(item: LogEvidence) -> str:
-    """Where a line stands: "engine.log:12"."""
+def place(item: LogEvidence | StatusEvidence) -> str:
+    """Where it stands: "engine.log:12", "event llm/pod-0"."""
+    if isinstance(item, StatusEvidence):
+        return f"{item.origin} {item.subject}".strip()
     return f"{item.file}:{item.line}" if item.line > 0 else item.file
 
 
@@ -158,6 +163,67 @@ def notes(diagnosis: Diagnosis) -> list[str]:
     """What was wrong with the inputs, and whether the run was stopped early."""
     wrong = [f"{item.name}: {item.note}" for item in diagnosis.inputs if item.note]
     return [*wrong, INTERRUPTED] if diagnosis.interrupted else wrong
+
+
+def moment(unix_seconds: float) -> str:
+    """A time to read: "2026-11-22 02:03:10 UTC"."""
+    try:
+        return datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):
+        return "unknown time"
+
+
+def change(item: Change) -> str:
+    """What is not as it was: "requests waiting 0 -> 43 at 02:03:10", or "against 1 day before"."""
+    unit = _SHORT_UNITS.get(item.unit, f" {item.unit}")
+    before, after = (_level(value, unit) for value in (item.before, item.after))
+    if item.since is None:
+        return f"{item.what} {before} -> {after} against {item.against}"
+    return f"{item.what} {before} -> {after} at {moment(item.since)[11:19]}"
+
+
+def _level(value: float | str | None, unit: str) -> str:
+    if value is None:
+        return "nothing"
+    return value if isinstance(value, str) else f"{number(float(f'{value:.3g}'))}{unit}"
+
+
+def dated_changes(diagnosis: Diagnosis) -> list[str]:
+    """What changed within the time that was looked at, the earliest first."""
+    return [change(item) for item in diagnosis.changes if item.since is not None]
+
+
+def earlier_changes(diagnosis: Diagnosis) -> list[str]:
+    """What differs from a day and a week before."""
+    return [change(item) for item in diagnosis.changes if item.since is None]
+
+
+_MEASURES = {
+    "requests_waiting": ("waiting", ""),
+    "kv_cache_usage_ratio": ("KV use", ""),
+    "ttft_mean_seconds": ("TTFT mean", " s"),
+    "tokens_per_second_per_sequence": ("tokens/s a sequence", ""),
+}
+
+
+def fleet(diagnosis: Diagnosis) -> list[str]:
+    """The replicas in a line each: how many there are and their medians, then those that were looked at."""
+    found = diagnosis.fleet
+    if found is None:
+        return []
+    down = f", {found.down} down" if found.down else ""
+    lines = [f"{found.total} replicas{down}; median {_measures(found.medians)}"]
+    for replica in found.replicas:
+        said = replica.cause or replica.verdict
+        told = [said, _measures(replica.measures), *replica.differs]
+        lines.append(f"{replica.name} ({replica.role}): {'; '.join(filter(None, told))}")
+    return [line.removesuffix("; median ") for line in lines]
+
+
+def _measures(measures: Mapping[str, float]) -> str:
+    return ", ".join(
+        f"{title} {_level(measures[name], unit)}" for name, (title, unit) in _MEASURES.items() if name in measures
+    )
 
 
 def next_step(cause: str, runbook: str) -> str:

@@ -13,7 +13,7 @@ from troubleshoot.sources.address import looks_like_url
 from troubleshoot.sources.errors import InputError
 from troubleshoot.sources.scraper import MAX_BODY_BYTES, TIMEOUT_SECONDS, Scraper
 
-__all__ = ["Clock", "Watch", "fetch", "looks_like_url", "watch"]
+__all__ = ["Clock", "Watch", "fetch", "looks_like_url", "watch", "watch_by"]
 
 SHORT_WINDOW_SECONDS: Final = 30.0
 SHORT_INTERVAL_SECONDS: Final = 2.0
@@ -62,29 +62,40 @@ def watch(
     Raises `InputError` when the first scrape fails. A later failure is kept: an engine that dies while it is
     watched is evidence.
     """
+    with Scraper(url, timeout_seconds, max_bytes) as scraper:
+        return watch_by(scraper.scrape, window_seconds, interval_seconds, clock, on_scrape)
+
+
+def watch_by(
+    scrape: Callable[[], bytes],
+    window_seconds: float,
+    interval_seconds: float | None = None,
+    clock: Clock | None = None,
+    on_scrape: Callable[[float, bytes], None] | None = None,
+) -> Watch:
+    """`watch` by any means that gives an exposition or raises `InputError`."""
     clock = clock or Clock()
     offsets = scrape_offsets(window_seconds, interval_seconds)
     result = Watch()
-    with Scraper(url, timeout_seconds, max_bytes) as scraper:
-        unix_epoch = clock.unix() - clock.monotonic()
-        start = clock.monotonic()
-        for offset, following in pairwise([*offsets, math.inf]):
-            elapsed = clock.monotonic() - start
-            if elapsed >= following:  # a slow scrape took this one's turn
-                continue
-            clock.sleep(max(0.0, offset - elapsed))
-            before = clock.monotonic()
-            try:
-                body = scraper.scrape()
-            except InputError as error:
-                if not result.scrapes:
-                    raise
-                result.failures.append((unix_epoch + (before + clock.monotonic()) / 2, error.problem))
-                continue
-            at = unix_epoch + (before + clock.monotonic()) / 2
-            result.scrapes.append((at, body))
-            if on_scrape:
-                on_scrape(at, body)
+    unix_epoch = clock.unix() - clock.monotonic()
+    start = clock.monotonic()
+    for offset, following in pairwise([*offsets, math.inf]):
+        elapsed = clock.monotonic() - start
+        if elapsed >= following:  # a slow scrape took this one's turn
+            continue
+        clock.sleep(max(0.0, offset - elapsed))
+        before = clock.monotonic()
+        try:
+            body = scrape()
+        except InputError as error:
+            if not result.scrapes:
+                raise
+            result.failures.append((unix_epoch + (before + clock.monotonic()) / 2, error.problem))
+            continue
+        at = unix_epoch + (before + clock.monotonic()) / 2
+        result.scrapes.append((at, body))
+        if on_scrape:
+            on_scrape(at, body)
     return result
 
 

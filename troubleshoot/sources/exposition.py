@@ -35,9 +35,9 @@ class RawScrapes:
 
 def read_exposition(spec: str, *, limit_bytes: int = LIMIT_BYTES) -> RawScrapes:
     """Read `spec` (a path or `-`, plain or compressed); raise `InputError` when it holds no samples."""
-    with open_bytes(spec) as source:
+    with open_bytes(spec, "metrics") as source:
         body = _body(source, limit_bytes)
-        note = source.note
+        note, name = source.note, source.name
     body = body.removeprefix(_UTF8_MARK)
     kind = kind_of(body)
     if kind is None:
@@ -47,7 +47,7 @@ def read_exposition(spec: str, *, limit_bytes: int = LIMIT_BYTES) -> RawScrapes:
             f"holds no metrics: it looks like {what}",
             _ADVICE.get(what, "give a saved /metrics page or an OpenMetrics file"),
         )
-    return RawScrapes(spec, kind, body, note)
+    return RawScrapes(name, kind, body, note)
 
 
 def _body(source: ByteSource, limit_bytes: int) -> bytes:

@@ -10,6 +10,7 @@ from typing import Self
 from troubleshoot.sources.decompress import RAW_CHUNK_BYTES, Codec, StreamError, text_chunks
 from troubleshoot.sources.errors import InputError
 from troubleshoot.sources.raw_input import STDIN_SPEC, RawInput, open_raw
+from troubleshoot.sources.recorded import Part, in_folder, is_archived, open_archived
 from troubleshoot.sources.sniff import HEAD_BYTES, binary_problem, codec_of, encoding_of
 
 _LONGEST_MAGIC_BYTES = 10
@@ -187,9 +188,17 @@ class ByteSource:
         )
 
 
-def open_bytes(spec: str) -> ByteSource:
-    """Open `spec`, a path or `-` for standard input; raise `InputError` when no text can come from it."""
-    raw = open_raw(spec)
+def open_bytes(spec: str, part: Part = "log") -> ByteSource:
+    """Open `spec`, a path or `-` for standard input; raise `InputError` when no text can come from it.
+
+    Of a recording, a folder or an archive, its `part` is opened.
+    """
+    archived = open_archived(spec, part) if is_archived(spec) else None
+    if archived is None:
+        spec = in_folder(spec, part)
+        raw = open_raw(spec)
+    else:
+        spec, raw = archived
     try:
         return ByteSource(spec, raw)
     except BaseException:

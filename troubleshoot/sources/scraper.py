@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import io
-import socket
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from http import HTTPStatus
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from troubleshoot.sources.address import candidates, has_scheme, redacted
-from troubleshoot.sources.decompress import StreamError, gzip_chunks
+from troubleshoot.sources.deadline import Deadline
+from troubleshoot.sources.decompress import StreamError
 from troubleshoot.sources.endpoint_problems import (
     BROKEN_BODY,
     DAMAGED_BODY,
@@ -27,6 +26,7 @@ from troubleshoot.sources.endpoint_problems import (
 from troubleshoot.sources.errors import InputError
 from troubleshoot.sources.exposition_text import kind_of, looks_like
 from troubleshoot.sources.files import human_size
+from troubleshoot.sources.http_body import UnaskedEncodingError, text_chunks_of
 
 if TYPE_CHECKING:
     import httpx
@@ -50,51 +50,6 @@ class _WrongPathError(Exception):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
         self.problem = problem
-
-
-class _Deadline:
-    """Ends a request after `seconds` by shutting its socket down.
-
-    The client's own timeouts are per read: a server that drips a byte a second never meets them.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.expired = False
-        self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
-        self._timer = threading.Timer(seconds, self._expire)
-        self._timer.daemon = True
-
-    def __enter__(self) -> Self:
-        self._timer.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._timer.cancel()
-
-    def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Take note of the socket of a new connection; httpx calls this at each step of a request."""
-        if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
-            with self._lock:
-                self._socket = info["return_value"].get_extra_info("socket")
-                if self.expired:
-                    self._shut_down()
-
-    def _expire(self) -> None:
-        with self._lock:
-            self.expired = True
-            self._shut_down()
-
-    def _shut_down(self) -> None:
-        if self._socket is None:
-            return
-        # The plain socket's method: the TLS socket's own drops its state under the thread that reads from it.
-        try:
-            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-        except OSError:  # it is closed already, which is what was wanted
-            self._socket = None
 
 
 class Scraper:
@@ -149,7 +104,7 @@ class Scraper:
     def _scrape(self, url: httpx.URL) -> bytes:
         import httpx
 
-        with _Deadline(self._timeout_seconds) as deadline:
+        with Deadline(self._timeout_seconds) as deadline:
             try:
                 body = self._request(url, deadline)
             except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, OSError) as error:
@@ -164,7 +119,7 @@ class Scraper:
             raise self._error(problem)
         return body
 
-    def _request(self, url: httpx.URL, deadline: _Deadline) -> bytes:
+    def _request(self, url: httpx.URL, deadline: Deadline) -> bytes:
         request = self._client.build_request("GET", url)
         for _ in range(MAX_REDIRECTS + 1):
             request.extensions = {**request.extensions, "trace": deadline.trace}
@@ -179,7 +134,7 @@ class Scraper:
                 raise self._error((f"redirects to {redacted(str(request.url))}", "give the address of the engine"))
         raise self._error((f"redirects more than {MAX_REDIRECTS} times", "give the address of the engine"))
 
-    def _answer(self, response: httpx.Response, deadline: _Deadline) -> bytes:
+    def _answer(self, response: httpx.Response, deadline: Deadline) -> bytes:
         import httpx
 
         problem = status_problem(response)
@@ -214,13 +169,11 @@ class Scraper:
         return body.getvalue()
 
     def _decoded(self, response: httpx.Response) -> Iterator[bytes]:
-        encoding = response.headers.get("content-encoding", "identity").strip().lower()
-        chunks = response.iter_raw()
-        if encoding in {"identity", ""}:
-            return chunks
-        if encoding in {"gzip", "x-gzip"}:
-            return gzip_chunks(lambda _limit: next(chunks, b""))
-        raise self._error((f"answered in the encoding {encoding}, which was not asked for", "scrape past the proxy"))
+        try:
+            return text_chunks_of(response)
+        except UnaskedEncodingError as error:
+            said = f"answered in the encoding {error.encoding}, which was not asked for"
+            raise self._error((said, "scrape past the proxy")) from None
 
     def _late(self, problem: Problem) -> Problem:
         return f"{problem[0]} within {self._timeout_seconds:g} s", problem[1]

@@ -32,10 +32,10 @@ def test_every_cause_of_the_reference_can_be_named(reference: Mapping[str, Mappi
     assert set(reference) <= set(CAUSES)
 
 
-def test_the_only_cause_of_our_own_is_the_exception_that_nobody_knows(
+def test_the_causes_of_our_own_are_the_exception_that_nobody_knows_and_the_pod_that_never_starts(
     reference: Mapping[str, Mapping[str, str]],
 ) -> None:
-    assert set(CAUSES) - set(reference) == {FALLBACK}
+    assert set(CAUSES) - set(reference) == {FALLBACK, "crash_pod_not_started"}
 
 
 def test_families_are_those_of_the_reference(reference: Mapping[str, Mapping[str, str]]) -> None:
@@ -49,7 +49,7 @@ def test_a_cause_says_what_it_is_and_what_it_needs(cause: Cause) -> None:
     assert cause.title
     assert not cause.title.endswith(".")
     assert cause.needs
-    assert all(need.startswith(("log: ", "metrics: ")) for need in cause.needs)
+    assert all(need.startswith(("log: ", "metrics: ", "kubernetes: ")) for need in cause.needs)
 
 
 @pytest.mark.parametrize("cause", CAUSES.values(), ids=CAUSES)

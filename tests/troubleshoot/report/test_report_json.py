@@ -15,7 +15,7 @@ from troubleshoot.report import render
 from troubleshoot.report.json import render_json, schema
 
 KEYS = ["schema_version", "verdict", "summary", "engine", "findings", "ruled_out", "not_evaluated"]
-KEYS += ["numbers", "inputs", "hardware", "interrupted"]
+KEYS += ["numbers", "inputs", "hardware", "interrupted", "since", "changes", "fleet"]
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from troubleshoot.causes.advice import change, current
 from troubleshoot.causes.aftermath import ENGINE_DEATH
-from troubleshoot.causes.base import SignatureCause
+from troubleshoot.causes.base import Judgement, SignatureCause
 from troubleshoot.causes.crash.xid import xid_kind, xid_meanings
+from troubleshoot.causes.pod_ends import SIGSEGV, ends_with, severity_of
 from troubleshoot.evidence import Evidence
-from troubleshoot.findings import Fix, Severity
+from troubleshoot.findings import Finding, Fix, Severity
 from troubleshoot.logs.events import Event
 
 
@@ -39,6 +41,18 @@ class CudaFault(SignatureCause):
             r"NCCL|nccl|DistBackendError|no kernel image|unsupported toolchain|out of memory|OutOfMemory",
             near,
         )
+
+    def judge(self, evidence: Evidence) -> Judgement:
+        """By the log; a container that ended with status 139 crashed even where it printed nothing."""
+        judged, pod = super().judge(evidence), evidence.pod
+        ends = ends_with(pod, SIGSEGV) if pod else []
+        if pod is None or not ends:
+            return judged
+        proof = [pod.end_proof(end) for end in ends]
+        if isinstance(judged, Finding):
+            return replace(judged, evidence=(*judged.evidence, *proof))
+        why = "The process crashed in native code: its container ended with status 139 (SIGSEGV), without a word in the log."
+        return self.finding(severity_of(pod, ends[0]), 0.5, why, proof, self.fixes([], evidence))
 
     def weigh(self, events: Sequence[Event], evidence: Evidence) -> tuple[Severity, float]:
         """A crash of the process itself (segmentation fault) says less about the GPU."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from troubleshoot.causes.base import Cause, Judgement
 from troubleshoot.causes.crash.exceptions import named_errors
+from troubleshoot.causes.crash.killed_in_kubernetes import killing_of
 from troubleshoot.evidence import Evidence
-from troubleshoot.findings import Fix, MetricEvidence, Severity
+from troubleshoot.findings import Finding, Fix, MetricEvidence, Severity
 from troubleshoot.logs.events import Event
 
 if TYPE_CHECKING:
@@ -44,6 +46,25 @@ class EngineKilled(Cause):
     )
 
     def judge(self, evidence: Evidence) -> Judgement:
+        """By log and metrics; and by the container's status and the events, which say who killed it."""
+        judged = self._by_log(evidence)
+        killing = killing_of(evidence.pod) if evidence.pod else None
+        if killing is None:
+            return judged
+        if isinstance(judged, Finding):
+            return replace(
+                judged,
+                evidence=(*killing.proof, *judged.evidence),
+                title=killing.title or judged.title,
+                explanation=killing.explanation,
+                fixes=killing.fixes,
+                confidence=max(judged.confidence, killing.confidence),
+            )
+        return self.finding(
+            killing.severity, killing.confidence, killing.explanation, killing.proof, killing.fixes, title=killing.title
+        )
+
+    def _by_log(self, evidence: Evidence) -> Judgement:
         """Holds where a SIGKILL is named, or where the front end reports a death that no error precedes."""
         log = evidence.log
         if log is None:

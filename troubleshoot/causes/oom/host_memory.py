@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from troubleshoot.causes.advice import change
 from troubleshoot.causes.aftermath import ENGINE_DEATH
-from troubleshoot.causes.base import SignatureCause
+from troubleshoot.causes.base import Judgement, SignatureCause
 from troubleshoot.causes.oom.dev_shm import SHARED_MEMORY
+from troubleshoot.causes.pod_ends import memory_ends, memory_eviction, severity_of
 from troubleshoot.evidence import Evidence
-from troubleshoot.findings import Fix, Severity
+from troubleshoot.findings import Finding, Fix, Severity
 from troubleshoot.logs.events import Event
 
 # The kernel prints the first 15 characters of a thread's name: VLLM::EngineCor, pt_main_thread, tritonserver.
@@ -54,6 +56,23 @@ class HostMemory(SignatureCause):
         only_status = all(event.signature == "exit_137" for event in events)
         return severity, 0.55 if only_status else confidence
 
+    def judge(self, evidence: Evidence) -> Judgement:
+        """By the log; and by the container's status or an eviction, where Kubernetes tells."""
+        judged, pod = super().judge(evidence), evidence.pod
+        ends = memory_ends(pod) if pod else []
+        proof = [*(pod.end_proof(end) for end in ends), *memory_eviction(pod)] if pod else []
+        if pod is None or not proof:
+            return judged
+        if isinstance(judged, Finding):
+            return replace(judged, evidence=(*proof, *judged.evidence), confidence=0.97)
+        limit = f" Its limit is {pod.memory_limit_bytes / 2**30:.4g} GiB." if pod.memory_limit_bytes else ""
+        why = (
+            f"The container's processes needed more memory than its limit allows: the out-of-memory killer ended it (OOMKilled).{limit}"
+            if ends
+            else "The node ran low on memory and the kubelet evicted the pod."
+        )
+        return self.finding(severity_of(pod, ends[0] if ends else None), 0.97, why, proof, self.fixes([], evidence))
+
     def explain(self, events: Sequence[Event], evidence: Evidence) -> str:
         """See the class."""
         kinds = {event.signature for event in events}
@@ -67,10 +86,11 @@ class HostMemory(SignatureCause):
 
     def fixes(self, events: Sequence[Event], evidence: Evidence) -> Sequence[Fix]:
         """More memory, or less use of it."""
+        limit = evidence.pod.memory_limit_bytes if evidence.pod else None
         fixes = [
             Fix(
                 "container memory limit",
-                None,
+                f"{limit / 2**30:.4g} GiB" if limit else None,
                 "higher (weights in host RAM while loading, plus pinned and swap space)",
                 "the limit, or the host's RAM, is what was hit",
             )

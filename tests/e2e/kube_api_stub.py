@@ -1,0 +1,508 @@
+"""A stub of the Kubernetes API server, for no package that can be had here carries a real one.
+
+It follows the documented API of core/v1, apps/v1 and serving.kserve.io/v1beta1 as far as a reader of pods meets it:
+TLS, bearer tokens, one object and lists with label and field selectors and pages, logs with `container`, `previous`,
+`tailLines` and `limitBytes`, the proxy subresource, and `Status` objects for what goes wrong, in the API server's
+words. Only GET is served: anything else is noted and refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import trustme
+import yaml
+
+Object = dict[str, Any]
+Metrics = Callable[[], tuple[int, str]]
+"""Status and body of a scrape."""
+
+TOKEN = "token-of-the-oncall-7d9f2c81aa"
+_PAGE = 500
+_CORE = re.compile(
+    r"/api/v1/(?:namespaces/(?P<ns>[^/]+)/)?(?P<kind>pods|events|nodes)(?:/(?P<name>[^/]+))?(?P<rest>/.*)?"
+)
+_GROUPS = re.compile(
+    r"/apis/(?P<group>apps|serving\.kserve\.io)/v1(?:beta1)?/namespaces/(?P<ns>[^/]+)/(?P<kind>\w+)/(?P<name>[^/]+)"
+)
+
+_DISCOVERY: dict[str, Object] = {
+    "/api": {"kind": "APIVersions", "versions": ["v1"]},
+    "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": []},
+    "/api/v1": {
+        "kind": "APIResourceList",
+        "groupVersion": "v1",
+        "resources": [
+            {"name": "pods", "singularName": "", "namespaced": True, "kind": "Pod", "verbs": ["get", "list"]},
+            {"name": "pods/log", "singularName": "", "namespaced": True, "kind": "Pod", "verbs": ["get"]},
+        ],
+    },
+}
+"""What kubectl asks for before anything else; the tool does not."""
+
+
+@dataclass
+class StubPod:
+    """A pod as the API shows it, with what its containers wrote and what its ports serve."""
+
+    shown: Object
+    logs: dict[str, bytes] = field(default_factory=dict)
+    previous: dict[str, bytes] = field(default_factory=dict)
+    ports: dict[str, Metrics] = field(default_factory=dict)
+    """Name in the proxy's path ("8000", "https:8443") -> what answers."""
+
+
+@dataclass
+class Asked:
+    """One request that came, as RBAC sees it."""
+
+    verb: str
+    group: str
+    resource: str
+    namespace: str
+    path: str
+    query: dict[str, str]
+
+
+Fault = Callable[["_Handler"], None]
+"""What is sent instead of an answer."""
+
+
+@dataclass
+class StubCluster:
+    """What is in the cluster. `faults` and `forbidden` are by resource ("pods/log"); `asked` is what came."""
+
+    pods: dict[tuple[str, str], StubPod] = field(default_factory=dict)
+    objects: dict[tuple[str, str, str], Object] = field(default_factory=dict)
+    events: list[Object] = field(default_factory=list)
+    nodes: dict[str, Object] = field(default_factory=dict)
+    forbidden: set[tuple[str, str]] = field(default_factory=set)
+    faults: dict[str, list[Fault]] = field(default_factory=dict)
+    asked: list[Asked] = field(default_factory=list)
+    expired_pages: int = 0
+    """So many continued lists are answered with 410."""
+    url: str = ""
+    ca_pem: str = ""
+
+    def add(self, stub: StubPod) -> None:
+        """Put a pod into it."""
+        metadata = stub.shown["metadata"]
+        self.pods[metadata["namespace"], metadata["name"]] = stub
+
+    def kubeconfig(self, path: Path, **changes: Any) -> Path:
+        """Write a kubeconfig for it: context `test`, namespace `llm`. `changes` replace parts of user and cluster."""
+        cluster = {"server": self.url, "certificate-authority-data": _base64(self.ca_pem), **changes.get("cluster", {})}
+        content = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "test",
+            "clusters": [{"name": "test", "cluster": {k: v for k, v in cluster.items() if v is not None}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "oncall", "namespace": "llm"}}],
+            "users": [{"name": "oncall", "user": changes.get("user", {"token": TOKEN})}],
+        }
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        return path
+
+
+def _base64(text: str) -> str:
+    from base64 import b64encode
+
+    return b64encode(text.encode()).decode()
+
+
+@contextmanager
+def kube_api(
+    cluster: StubCluster,
+    *,
+    certificate: trustme.LeafCert | None = None,
+    ca: trustme.CA | None = None,
+    clients: trustme.CA | None = None,
+) -> Iterator[StubCluster]:
+    """Serve the cluster over TLS on a free port; with `clients`, to those alone who show a certificate of theirs."""
+    ca = ca or trustme.CA()
+    leaf = certificate or ca.issue_cert("127.0.0.1")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    leaf.configure_cert(context)
+    if clients is not None:
+        clients.configure_trust(context)
+        context.verify_mode = ssl.CERT_REQUIRED
+    server = _Server(cluster)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    cluster.url = f"https://127.0.0.1:{server.server_address[1]}"
+    cluster.ca_pem = ca.cert_pem.bytes().decode()
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield cluster
+    finally:
+        server.stopping.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, cluster: StubCluster) -> None:
+        self.cluster = cluster
+        self.stopping = threading.Event()
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that goes away, or does not trust the certificate, is part of a test."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def do_GET(self) -> None:
+        split = urlsplit(self.path)
+        query = {name: values[-1] for name, values in parse_qs(split.query, keep_blank_values=True).items()}
+        if split.path in _DISCOVERY:
+            self.json(200, _DISCOVERY[split.path])
+            return
+        asked = _as_rbac_sees(unquote(split.path), query)
+        if asked is None:
+            self.status(404, "NotFound", "the server could not find the requested resource")
+            return
+        cluster = self.server.cluster
+        cluster.asked.append(asked)
+        scheme, _, token = self.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or token != TOKEN:
+            self.status(401, "Unauthorized", "Unauthorized")
+        elif (asked.verb, asked.resource) in cluster.forbidden:
+            self._forbid(asked)
+        elif cluster.faults.get(asked.resource):
+            cluster.faults[asked.resource].pop(0)(self)
+        else:
+            self._answer(asked, unquote(split.path))
+
+    def _refuse(self) -> None:
+        self.server.cluster.asked.append(Asked(self.command.lower(), "", "written", "", self.path, {}))
+        self.status(405, "MethodNotAllowed", "the stub serves GET alone")
+
+    do_POST = do_PUT = do_PATCH = do_DELETE = _refuse  # noqa: N815
+
+    def _forbid(self, asked: Asked) -> None:
+        where = f' in the namespace "{asked.namespace}"' if asked.namespace else " at the cluster scope"
+        what = f'cannot {asked.verb} resource "{asked.resource}" in API group "{asked.group}"{where}'
+        self.status(403, "Forbidden", f'{asked.resource} is forbidden: User "oncall" {what}')
+
+    def _answer(self, asked: Asked, path: str) -> None:
+        cluster = self.server.cluster
+        if asked.group:
+            match = _GROUPS.fullmatch(path)
+            assert match
+            self._object(cluster.objects.get((match["kind"], match["ns"], match["name"])), asked, match["name"])
+            return
+        match = _CORE.fullmatch(path)
+        assert match
+        name, rest = match["name"], match["rest"] or ""
+        if asked.verb == "list":
+            self._list(asked)
+        elif asked.resource == "nodes":
+            self._object(cluster.nodes.get(name), asked, name)
+        elif asked.resource == "pods/proxy":
+            self._proxy(asked.namespace, name)
+        else:
+            stub = cluster.pods.get((asked.namespace, name))
+            if stub is not None and rest == "/log":
+                self._log(stub, name, asked.query)
+            else:
+                self._object(stub.shown if stub else None, asked, name)
+
+    def _object(self, found: Object | None, asked: Asked, name: str) -> None:
+        if found is None:
+            self.status(404, "NotFound", f'{asked.resource} "{name}" not found')
+        else:
+            self.json(200, found)
+
+    def _list(self, asked: Asked) -> None:
+        cluster, namespace = self.server.cluster, asked.namespace
+        if asked.resource == "pods":
+            found = [stub.shown for (ns, _), stub in sorted(cluster.pods.items()) if ns == namespace]
+            try:
+                found = [
+                    p for p in found if _selected(p["metadata"].get("labels", {}), asked.query.get("labelSelector", ""))
+                ]
+            except ValueError as error:
+                self.status(400, "BadRequest", f"unable to parse requirement: {error}")
+                return
+        else:
+            found = [e for e in cluster.events if _fields_match(e, asked.query.get("fieldSelector", ""))]
+        begin = int(asked.query.get("continue", "0"))
+        if begin and cluster.expired_pages:
+            cluster.expired_pages -= 1
+            self.status(
+                410, "Expired", "The provided continue parameter is too old to display a consistent list result."
+            )
+            return
+        end = begin + int(asked.query.get("limit") or _PAGE)
+        metadata = {"resourceVersion": "1", **({"continue": str(end)} if end < len(found) else {})}
+        kind = "PodList" if asked.resource == "pods" else "EventList"
+        self.json(200, {"kind": kind, "apiVersion": "v1", "metadata": metadata, "items": found[begin:end]})
+
+    def _log(self, stub: StubPod, name: str, query: Mapping[str, str]) -> None:
+        containers = [c["name"] for c in stub.shown["spec"]["containers"]]
+        container = query.get("container") or (containers[0] if len(containers) == 1 else "")
+        if not container:
+            listed = " ".join(containers)
+            self.status(
+                400, "BadRequest", f"a container name must be specified for pod {name}, choose one of: [{listed}]"
+            )
+            return
+        texts = stub.previous if query.get("previous") == "true" else stub.logs
+        if container not in texts:
+            reason = (
+                f'previous terminated container "{container}" in pod "{name}" not found'
+                if texts is stub.previous
+                else f'container "{container}" in pod "{name}" is waiting to start: ContainerCreating'
+            )
+            self.status(400, "BadRequest", reason)
+            return
+        text = texts[container]
+        if "tailLines" in query:
+            text = b"".join(text.splitlines(keepends=True)[-int(query["tailLines"]) :])
+        if "limitBytes" in query:
+            text = text[: int(query["limitBytes"])]
+        self.chunked(text)
+
+    def _proxy(self, namespace: str, name: str) -> None:
+        scheme, _, rest = name.partition(":") if name.count(":") == 2 else ("", "", name)
+        pod, _, port = rest.partition(":")
+        stub = self.server.cluster.pods.get((namespace, pod))
+        serves = stub.ports.get(f"{scheme}:{port}" if scheme else port) if stub else None
+        if serves is None:
+            said = f"error trying to reach service: dial tcp 10.1.2.3:{port}: connect: connection refused"
+            self.status(503, "ServiceUnavailable", said)
+            return
+        status, body = serves()
+        self.send(status, "text/plain; version=0.0.4; charset=utf-8", body.encode())
+
+    def status(self, code: int, reason: str, message: str, **headers: str) -> None:
+        """A `Status` object, as every failure of the API is told."""
+        found = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "reason": reason}
+        self.send(code, "application/json", json.dumps({**found, "code": code}).encode(), headers)
+
+    def json(self, code: int, found: Object) -> None:
+        """An object."""
+        self.send(code, "application/json", json.dumps(found).encode())
+
+    def send(self, code: int, kind: str, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """A whole answer."""
+        self.send_response(code)
+        self.send_header("Content-Type", kind)
+        for name, value in (headers or {}).items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def chunked(self, body: bytes, *, cut_after: int | None = None, pause_seconds: float = 0.0) -> None:
+        """An answer in chunks, as logs come; `cut_after` so many bytes the connection is closed."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        sent = body if cut_after is None else body[:cut_after]
+        for begin in range(0, len(sent), 65536):
+            part = sent[begin : begin + 65536]
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+            if pause_seconds:
+                self.wfile.flush()
+                self.server.stopping.wait(pause_seconds)
+        if cut_after is None:
+            self.wfile.write(b"0\r\n\r\n")
+        else:
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class names it so)
+        """Stay silent."""
+
+
+def _as_rbac_sees(path: str, query: dict[str, str]) -> Asked | None:
+    if match := _GROUPS.fullmatch(path):
+        return Asked("get", match["group"], match["kind"], match["ns"], path, query)
+    match = _CORE.fullmatch(path)
+    if match is None:
+        return None
+    rest = (match["rest"] or "").split("/")
+    sub = f"/{rest[1]}" if len(rest) > 1 else ""
+    return Asked("get" if match["name"] else "list", "", match["kind"] + sub, match["ns"] or "", path, query)
+
+
+def _selected(labels: Mapping[str, str], selector: str) -> bool:
+    """Label selectors: equality, sets, existence."""
+    for term in re.split(r",(?![^(]*\))", selector) if selector else ():
+        if match := re.fullmatch(r"\s*([\w./-]+)\s+(in|notin)\s+\(([^)]*)\)\s*", term):
+            inside = labels.get(match[1]) in {value.strip() for value in match[3].split(",")}
+            if inside != (match[2] == "in"):
+                return False
+        elif match := re.fullmatch(r"\s*([\w./-]+)\s*(==|=|!=)\s*([\w.-]*)\s*", term):
+            if (labels.get(match[1]) == match[3]) != (match[2] != "!="):
+                return False
+        elif match := re.fullmatch(r"\s*(!?)([\w./-]+)\s*", term):
+            if (match[2] in labels) == bool(match[1]):
+                return False
+        else:
+            raise ValueError(term)
+    return True
+
+
+def _fields_match(event: Object, selector: str) -> bool:
+    for term in selector.split(",") if selector else ():
+        path, _, value = term.partition("=")
+        found: Any = event
+        for key in path.split("."):
+            found = found.get(key, {}) if isinstance(found, dict) else {}
+        if found != value:
+            return False
+    return True
+
+
+# Objects as the API shows them
+
+
+def pod(
+    name: str = "vllm-0",
+    *,
+    namespace: str = "llm",
+    container: str = "vllm",
+    args: Sequence[str] = ("--model", "meta-llama/Llama-2-7b-hf"),
+    state: Object | None = None,
+    last: Object | None = None,
+    restarts: int = 0,
+    ready: bool = True,
+    phase: str = "Running",
+    **changes: Any,
+) -> Object:
+    """A pod with one container on node `gpu-1`. `changes`: labels, env, ports, image, limits, node, status, spec."""
+    started = state if state is not None else {"running": {"startedAt": "2026-11-22T01:00:00Z"}}
+    status = {
+        "name": container,
+        "ready": ready,
+        "restartCount": restarts,
+        "state": started,
+        "lastState": {"terminated": last} if last else {},
+    }
+    return {
+        "kind": "Pod",
+        "apiVersion": "v1",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "uid": f"uid-{name}",
+            "labels": changes.get("labels", {"app": "vllm"}),
+            "annotations": changes.get("annotations", {}),
+        },
+        "spec": {
+            "nodeName": changes.get("node", "gpu-1"),
+            "containers": [
+                {
+                    "name": container,
+                    "image": changes.get("image", "vllm/vllm-openai:v0.24.0"),
+                    "args": list(args),
+                    "env": changes.get("env", []),
+                    "ports": changes.get("ports", [{"name": "http", "containerPort": 8000}]),
+                    "resources": {"limits": changes.get("limits", {"nvidia.com/gpu": "1", "memory": "64Gi"})},
+                },
+                *changes.get("more_containers", []),
+            ],
+            **changes.get("spec", {}),
+        },
+        "status": {"phase": phase, "containerStatuses": [status], **changes.get("status", {})},
+    }
+
+
+def ended(code: int, reason: str = "Error", finished: str = "2026-11-22T02:00:00Z", **more: Any) -> Object:
+    """A terminated state, half an hour long."""
+    return {"exitCode": code, "reason": reason, "startedAt": "2026-11-22T01:30:00Z", "finishedAt": finished, **more}
+
+
+def event(reason: str, message: str, *, pod: str = "vllm-0", kind: str = "Warning", count: int = 1) -> Object:
+    """An event about a pod."""
+    return {
+        "kind": "Event",
+        "metadata": {"name": f"{pod}.1", "namespace": "llm"},
+        "involvedObject": {"kind": "Pod", "name": pod, "namespace": "llm", "uid": f"uid-{pod}"},
+        "reason": reason,
+        "message": message,
+        "type": kind,
+        "count": count,
+        "lastTimestamp": "2026-11-22T02:00:00Z",
+    }
+
+
+def node(name: str = "gpu-1", *, gpus: str = "8", ready: str = "True", **conditions: str) -> Object:
+    """A node. `conditions` by type, for example MemoryPressure="True"."""
+    shown = [{"type": "Ready", "status": ready, "message": "kubelet"}]
+    shown += [{"type": kind, "status": status, "message": f"kubelet has {kind}"} for kind, status in conditions.items()]
+    return {
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {"nvidia.com/gpu.product": "NVIDIA-H200"}},
+        "spec": {},
+        "status": {"conditions": shown, "allocatable": {"nvidia.com/gpu": gpus, "memory": "2000Gi"}},
+    }
+
+
+# What goes wrong
+
+
+def refused(
+    code: int, reason: str = "InternalError", message: str = "etcdserver: request timed out", **headers: str
+) -> Fault:
+    """A failure as the API tells it; headers such as `Retry_After="1"`."""
+    return lambda handler: handler.status(code, reason, message, **headers)
+
+
+def says(body: bytes, kind: str = "application/json") -> Fault:
+    """200 with any body."""
+    return lambda handler: handler.send(200, kind, body)
+
+
+def cut_off(body: bytes, after: int) -> Fault:
+    """The connection closes midway."""
+    return lambda handler: handler.chunked(body, cut_after=after)
+
+
+def silent(seconds: float) -> Fault:
+    """No answer for so long."""
+
+    def wait(handler: _Handler) -> None:
+        handler.server.stopping.wait(seconds)
+        handler.close_connection = True
+
+    return wait
+
+
+def dripping(body: bytes, pause_seconds: float) -> Fault:
+    """64 KiB at a time, with pauses."""
+    return lambda handler: handler.chunked(body, pause_seconds=pause_seconds)
+
+
+def endless(line: bytes, until_seconds: float = 30.0) -> Fault:
+    """Lines without end."""
+
+    def pour(handler: _Handler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        end, part = time.monotonic() + until_seconds, line * (1 + 65536 // len(line))
+        while time.monotonic() < end and not handler.server.stopping.is_set():
+            handler.wfile.write(part)
+        handler.close_connection = True
+
+    return pour
