@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.troubleshoot.preflight.expected_findings import EXPECTED
 from tests.troubleshoot.preflight.good import good, judged
 
-JUNK = (
+JUNK: tuple[Any, ...] = (
     None,
     True,
     -1,
