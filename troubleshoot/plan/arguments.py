@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import shlex
 from dataclasses import dataclass
+from pathlib import Path
 
 from catalog.flags import flag_exists, parse_version
+from troubleshoot.model_table import CONFIGS
 from troubleshoot.plan.chunking import chunks_by_default, chunks_prompts, newest
 from troubleshoot.plan.estimate import Estimate
 from troubleshoot.plan.inputs import Question
@@ -28,7 +31,7 @@ class Arguments:
     @property
     def words(self) -> tuple[str, ...]:
         """The command line word by word."""
-        return (*self.program.split(), *(word for flag in self.flags for word in flag if word))
+        return (*shlex.split(self.program), *(word for flag in self.flags for word in flag if word))
 
 
 def arguments(question: Question, estimate: Estimate) -> Arguments:
@@ -49,7 +52,11 @@ def arguments(question: Question, estimate: Estimate) -> Arguments:
     ):
         notes.append(f"flags of {question.engine} {version} were not read: check them against its --help")
     return Arguments(
-        question.engine, version, _PROGRAMS[question.engine].format(question.model), tuple(kept), (*notes,)
+        question.engine,
+        version,
+        _PROGRAMS[question.engine].format(shlex.quote(served(question))),
+        tuple(kept),
+        (*notes,),
     )
 
 
@@ -85,7 +92,7 @@ def _sglang(question: Question, estimate: Estimate, version: str) -> list[tuple[
     memory = estimate.memory
     held = (memory.weights_bytes + memory.kv_bytes) / memory.total_bytes
     return [
-        ("--model-path", question.model),
+        ("--model-path", served(question)),
         *_parallel("--tp-size", "--pp-size", estimate),
         ("--context-length", str(estimate.context)),
         ("--max-running-requests", str(estimate.most_sequences)),
@@ -101,7 +108,7 @@ def _tgi(question: Question, estimate: Estimate, version: str) -> list[tuple[str
     output = max(math.ceil(question.load.output_tokens), 1)
     prompt = max(estimate.context - output, 1)
     return [
-        ("--model-id", question.model),
+        ("--model-id", served(question)),
         *([("--num-shard", str(estimate.layout.tensor_parallel))] if estimate.layout.tensor_parallel > 1 else []),
         ("--max-input-tokens", str(prompt)),
         ("--max-total-tokens", str(estimate.context)),
@@ -136,6 +143,12 @@ def _parallel(tensor: str, pipeline: str, estimate: Estimate) -> list[tuple[str,
     return [(flag, str(size)) for flag, size in sizes if size > 1]
 
 
+def served(question: Question) -> str:
+    """What to name to the engine: the folder of a config.json, else what was asked for."""
+    given = Path(question.model)
+    return str(given.parent) if given.suffix == ".json" else question.model
+
+
 def lacks_bfloat16(question: Question) -> bool:
     """Whether the GPU is older than bfloat16 (compute capability 8.0), so that engines refuse a bf16 checkpoint."""
     try:
@@ -158,6 +171,8 @@ def _quantization(question: Question, flag: str) -> list[tuple[str, str]]:
 
 def _notes(question: Question, estimate: Estimate) -> list[str]:
     notes = []
+    if question.model in CONFIGS:
+        notes.append(f"{question.model} in the arguments stands for your model's folder or full name on the hub")
     method = question.quantization
     at_start = method in _QUANTIZES_AT_START.get(question.engine, ())
     if method not in ("auto", question.shape.quantization) and not at_start:

@@ -100,7 +100,7 @@ class _Reader:
         if kind == "DocumentStartEvent":
             self._begin(line)
         elif kind == "ScalarEvent":
-            self._put(_scalar(event), 1, line, event.anchor, block=event.style == "|")
+            self._put(_scalar(event), 1, line, event.anchor, block=event.style == "|", written=event.value)
         elif kind in {"MappingStartEvent", "SequenceStartEvent"}:
             self._open({} if kind == "MappingStartEvent" else [], line, event.anchor)
         elif kind in {"MappingEndEvent", "SequenceEndEvent"}:
@@ -144,13 +144,18 @@ class _Reader:
                         frame.value.update({key: item for key, item in each.items() if key not in frame.value})
         self._add(frame.value, frame.size, line, frame.anchor)
 
-    def _put(self, value: object, size: int, line: int, anchor: str | None, *, block: bool = False) -> None:
-        """A scalar or an alias: a key where a mapping waits for one, else a value. `block`: each line has its own."""
+    def _put(
+        self, value: object, size: int, line: int, anchor: str | None, *, block: bool = False, written: str = ""
+    ) -> None:
+        """A scalar or an alias: a key, as it is `written`, where a mapping waits for one, else a value.
+
+        The lines of a `block` are kept too.
+        """
         frame = self._stack[-1] if self._stack else None
         if frame is not None and isinstance(frame.value, dict) and frame.key is None:
             if isinstance(value, dict | list):
                 raise YamlError(line + 1, "a mapping or list cannot be a key here")
-            frame.key = value if isinstance(value, str) else _key(value)
+            frame.key = written or str(value)
             self._lines[(*frame.path, frame.key)] = line + 1
             self._count(1, line)
             return
@@ -184,10 +189,6 @@ class _Reader:
         self._nodes += more
         if self._nodes > MAX_NODES:
             raise YamlError(line + 1, f"holds more than {MAX_NODES:,} values".replace(",", " "))
-
-
-def _key(value: object) -> str:
-    return "true" if value is True else "false" if value is False else "null" if value is None else str(value)
 
 
 def _scalar(event: Any) -> object:

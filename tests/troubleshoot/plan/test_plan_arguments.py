@@ -181,3 +181,21 @@ def test_what_an_engine_cannot_do_is_said() -> None:
     wide = question("llama-3.1-405b", gpus=16, tensor_parallel=8, pipeline_parallel=2)
     assert any("Ray" in note for note in command_for(wide).notes)
     assert "--distributed-executor-backend" in dict(command_for(wide).flags)
+
+
+@pytest.mark.parametrize(
+    ("model", "named"),
+    [
+        ("models/my llama/config.json", "models/my llama"),
+        ("config.json", "."),
+        ("meta-llama/Llama-3.1-8B", "meta-llama/Llama-3.1-8B"),
+    ],
+)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_engine_is_given_the_models_folder(engine: str, model: str, named: str) -> None:
+    command = command_for(replace(question(engine=engine), model=model))
+    assert named in command.words
+
+
+def test_a_short_name_is_said_to_stand_for_the_model() -> None:
+    assert any("stands for your model" in note for note in command_for(question()).notes)
