@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from tests.e2e.kube_api_stub import (
     StubPod,
     cut_off,
     dripping,
+    ended,
     endless,
     event,
     kube_api,
@@ -27,13 +31,13 @@ from tests.e2e.kube_api_stub import (
     says,
     silent,
 )
+from tests.e2e.prometheus import eventually
 from troubleshoot.sources.kube import cluster as cluster_module
 from troubleshoot.sources.kube import pod_log
 
 NAME = "kv_preemption"
 LOG = read_log(load(NAME))
 BUSY = [scrape.exposition.decode() for scrape in scrapes(load(NAME)) if scrape.up]
-EVICTED = "ttft_queueing", "thr_preemption_thrash"
 
 
 def busy() -> Callable[[], tuple[int, str]]:
@@ -186,14 +190,19 @@ def test_what_passes_is_tried_again(
     assert first(result) == "thr_preemption_thrash"
 
 
-@pytest.mark.parametrize("resource", ["pods/log", "events", "nodes", "pods/proxy"])
-@pytest.mark.parametrize("kind", ["500", "401", "404", "silent", "HTML", "cut off"])
+@pytest.mark.parametrize(
+    ("resource", "kind"),
+    [
+        (resource, kind)
+        for resource in ("pods/log", "events", "nodes", "pods/proxy")
+        for kind in ("500", "401", "404", "silent", "HTML", "cut off")
+        if (resource, kind) != ("pods/log", "HTML")  # any text may be a log
+    ],
+)
 def test_a_part_that_fails_is_said_and_the_rest_is_used(
     run: Run, cluster: StubCluster, resource: str, kind: str
 ) -> None:
     fault, said = WHOLE[kind]
-    if (resource, kind) == ("pods/log", "HTML"):
-        pytest.skip("any text may be a log")
     cluster.faults[resource] = [fault] * 20
     result = run()
 
@@ -320,3 +329,43 @@ def test_the_environments_secrets_are_not_shown(run: Run, cluster: StubCluster) 
 
     assert "planted" not in result.output + result.stderr
     assert json.loads(result.stdout)["engine"]["settings"]["max_num_seqs"] == 7
+
+
+def test_ctrl_c_ends_the_watching_and_what_was_seen_is_judged(cluster: StubCluster, tmp_path: Path) -> None:
+    cluster.pods["llm", "vllm-0"].shown["status"]["containerStatuses"][0] |= {
+        "restartCount": 1,
+        "lastState": {"terminated": ended(137, "OOMKilled")},
+    }
+    config = cluster.kubeconfig(tmp_path / "config")
+    words = [sys.executable, "-m", "inferwatch", "diagnose", "--kube", "llm/vllm-0", "--kubeconfig", str(config)]
+    with subprocess.Popen(
+        [*words, "--window", "30s", "--format", "json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            eventually(lambda: sum(asked.resource == "pods/proxy" for asked in cluster.asked) >= 2, "two scrapes")
+        finally:
+            process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+
+    assert errors == ""
+    found = json.loads(output)
+    assert found["interrupted"] is True
+    assert "oom_host_memory" in [finding["cause"] for finding in found["findings"]]
+    assert {item["kind"] for item in found["inputs"]} == {"kubernetes", "metrics"}
+
+
+def test_nodes_are_asked_for_once(run: Run, cluster: StubCluster) -> None:
+    for number in range(1, 5):
+        cluster.add(StubPod(pod(f"vllm-{number}", args=()), logs={"vllm": LOG}, ports={"8000": busy()}))
+    run("-l", "app=vllm", kube="llm")
+
+    assert sum(asked.resource == "nodes" for asked in cluster.asked) == 1
+
+
+def test_without_the_package_it_is_said_what_to_install(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "kubernetes.client", None)
+    monkeypatch.setitem(sys.modules, "kubernetes", None)
+    result = run()
+
+    assert result.exit_code == 2
+    assert result.stderr == "inferwatch: --kube: needs the kubernetes package; install inferwatch[kube]\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -63,15 +64,17 @@ class Nodes:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._known: dict[str, Object | ClusterError] = {}
+        self._lock = threading.Lock()
 
     def get(self, name: str) -> Object:
         """The node; raise `ClusterError`, the same each time."""
-        if name not in self._known:
-            try:
-                self._known[name] = self._cluster.one(GET_NODE, name=name)
-            except ClusterError as error:
-                self._known[name] = error
-        found = self._known[name]
+        with self._lock:
+            if name not in self._known:
+                try:
+                    self._known[name] = self._cluster.one(GET_NODE, name=name)
+                except ClusterError as error:
+                    self._known[name] = error
+            found = self._known[name]
         if isinstance(found, ClusterError):
             raise found
         return found
