@@ -21,6 +21,8 @@ from exporter import config
 from inferwatch import cli
 from recordings.reader import load
 from recordings.replay import ReplayServer
+from tests.dashboards import stub_grafana
+from tests.dashboards.preview.stub_prometheus import stub_prometheus
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -42,6 +44,8 @@ NOT_RUN = {
 # What stands in the documents for something of the reader's own: a file's name -> the recording whose log it becomes.
 LOGS = {"engine.log": "kv_preemption", "server.log": "kv_preemption"}
 EXAMPLES = {"exporter.yaml": "exporter.md", "slo.yaml": "alerts.md"}
+TOKEN_FILE = "grafana-token"
+GRAFANA, PROMETHEUS = "http://127.0.0.1:3000", "http://127.0.0.1:9090"
 ADDRESS = re.compile(r"http://(?:127\.0\.0\.1|localhost|HOST):(?:\d+|PORT)/metrics")
 _OPERATORS = {"|", "||", "&&", ";", "&", ">", ">>", "<", "2>", "(", ")"}
 _FENCE = re.compile(r"^```(?:bash|sh|shell|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -165,6 +169,13 @@ def address() -> Iterator[str]:
         yield server.url
 
 
+@pytest.fixture(scope="module")
+def servers() -> Iterator[dict[str, str]]:
+    """Stubs of the servers that commands of the boards talk to, by the address in the documents."""
+    with stub_grafana.serving() as grafana, stub_prometheus() as prometheus:
+        yield {GRAFANA: grafana.url, PROMETHEUS: prometheus.url}
+
+
 def example(page: str) -> str:
     """The configuration file that a page shows."""
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
@@ -210,11 +221,14 @@ def runnable(words: list[str], address: str) -> list[str]:
 
 
 @pytest.mark.parametrize("command", OURS, ids=titles(OURS))
-def test_a_documented_command_runs(command: Documented, address: str, tmp_path: Path) -> None:
+def test_a_documented_command_runs(command: Documented, address: str, servers: dict[str, str], tmp_path: Path) -> None:
     for name, recording in LOGS.items():
         shutil.copy(load(recording).log_path, tmp_path / name)
-    ours = {*LOGS, *put_examples(tmp_path)}
+    (tmp_path / TOKEN_FILE).write_text(stub_grafana.TOKEN, encoding="utf-8")
+    ours = {*LOGS, *put_examples(tmp_path), TOKEN_FILE}
     line = " ".join(part[0] if part[0] in _OPERATORS else shlex.join(runnable(part, address)) for part in command.parts)
+    for documented, stub in servers.items():
+        line = line.replace(documented, stub)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
     done = subprocess.run(
