@@ -25,11 +25,11 @@ from click.testing import CliRunner
 from catalog.engines import ENGINES
 from dashboards.boards import BOARDS
 from dashboards.metrics import metrics_in
-from dashboards.preview.variables import Period
+from dashboards.preview.variables import Period, Scope, choosable, chosen, durations
 from inferwatch.commands.dashboards_preview import command
 from tests.dashboards.coverage import promql
 from tests.dashboards.needs import missing
-from tests.dashboards.panel_queries import PanelQuery, asked, other_panels, panel_queries
+from tests.dashboards.panel_queries import PanelQuery, asked, boards, other_panels, panel_queries
 from tests.e2e.browser import Browser, browser
 from tests.e2e.drawn_panels import CHAPTERS, DRAWN
 from tests.e2e.full_prometheus import Full, full_prometheus
@@ -140,6 +140,22 @@ def test_an_engine_fills_exactly_what_the_catalogue_says_it_can(full: Full, answ
             if has != (lacks is None):
                 wrong.append(f"{query} of {engine}: {'given' if has else 'empty'}, lacks {sorted(lacks or ())}")
     assert wrong == []
+
+
+def test_every_mark_and_every_variable_gives_something(full: Full) -> None:
+    """`cluster` is Prometheus's external label and `node` of GPUs the scrape's: neither is in what is stored."""
+    empty = []
+    macros = durations(Period(full.start, full.end, STEP_SECONDS), STEP_SECONDS)
+    for name, board in boards().items():
+        scope = Scope(chosen(board, {}), macros)
+        marks = [mark for mark in board.annotations.list if not answer(full, scope.query(mark.expr), is_instant=False)]
+        empty += [f"{name}: {mark.name}" for mark in marks]
+        for variable in choosable(board):
+            (series, label) = re.findall(r"label_values\((.*), (\w+)\)", str(variable.query))[0]
+            found = answer(full, f"group by ({label}) ({scope.query(series)})", is_instant=False)
+            if not any(labels.get(label) for labels, _ in found) and label not in {"cluster", "node"}:
+                empty.append(f"{name}: ${variable.name}")
+    assert empty == []
 
 
 def test_what_asks_no_prometheus_is_the_log_alone() -> None:
