@@ -24,6 +24,8 @@ from exporter import config
 from inferwatch import cli
 from recordings.reader import load
 from recordings.replay import ReplayServer
+from tests.dashboards import stub_grafana
+from tests.dashboards.preview.stub_prometheus import stub_prometheus
 from tests.e2e.kube_api_stub import StubCluster, StubPod, ended, kube_api, node, pod
 from tests.e2e.stores import Line, a_while_ago, ended_at, prometheus_with
 from tests.troubleshoot.sources.loki_stub import LokiStub, running
@@ -52,6 +54,8 @@ EXAMPLES = {"exporter.yaml": "exporter.md", "slo.yaml": "alerts.md", "deployment
 CONFIGS = {"config.json": "llama-3.1-8b"}  # a model's own, by the name of a known one
 CREDENTIALS = {"token": "t0ken", "password": "passw0rd", "headers": "X-Team: inference\n"}
 STORES = {"prometheus:9090": "prometheus", "mimir:8080/prometheus": "prometheus", "loki:3100": "loki"}
+TOKEN_FILE = "grafana-token"
+GRAFANA, PROMETHEUS = "http://127.0.0.1:3000", "http://127.0.0.1:9090"
 ADDRESS = re.compile(r"http://(?:127\.0\.0\.1|localhost|HOST):(?:\d+|PORT)/metrics")
 _OPERATORS = {"|", "||", "&&", ";", "&", ">", ">>", "<", "2>", "(", ")"}
 _FENCE = re.compile(r"^```(?:bash|sh|shell|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -204,6 +208,13 @@ def address() -> Iterator[str]:
         yield server.url
 
 
+@pytest.fixture(scope="module")
+def servers() -> Iterator[dict[str, str]]:
+    """Stubs of the servers that commands of the boards talk to, by the address in the documents."""
+    with stub_grafana.serving() as grafana, stub_prometheus() as prometheus:
+        yield {GRAFANA: grafana.url, PROMETHEUS: prometheus.url}
+
+
 def example(page: str) -> str:
     """The configuration file that a page shows."""
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
@@ -273,16 +284,17 @@ def asks_a_cluster(words: list[str]) -> bool:
 
 
 def asks_a_store(words: list[str]) -> bool:
-    return words[0] == "inferwatch" and any(option in words for option in ("--prometheus", "--loki"))
+    return words[:2] == ["inferwatch", "diagnose"] and any(option in words for option in ("--prometheus", "--loki"))
 
 
 @pytest.mark.parametrize("command", OURS, ids=titles(OURS))
 def test_a_documented_command_runs(
-    command: Documented, address: str, tmp_path: Path, request: pytest.FixtureRequest
+    command: Documented, address: str, servers: dict[str, str], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     for name, recording in LOGS.items():
         shutil.copy(load(recording).log_path, tmp_path / name)
-    ours = {*LOGS, *put_examples(tmp_path)}
+    (tmp_path / TOKEN_FILE).write_text(stub_grafana.TOKEN, encoding="utf-8")
+    ours = {*LOGS, *put_examples(tmp_path), TOKEN_FILE}
     parts = [part if part[0] in _OPERATORS else runnable(part, address) for part in command.parts]
     if any(asks_a_store(part) for part in parts):
         stores = request.getfixturevalue("stores")
@@ -291,6 +303,8 @@ def test_a_documented_command_runs(
     if any(asks_a_cluster(part) for part in parts):
         environment["KUBECONFIG"] = str(request.getfixturevalue("kubeconfig"))
     line = " ".join(part[0] if part[0] in _OPERATORS else shlex.join(part) for part in parts)
+    for documented, stub in servers.items():
+        line = line.replace(documented, stub)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", line],

@@ -3,7 +3,8 @@
 A recording holds a minute or less; rules want ten minutes of a condition and more. So time is stretched: what was
 recorded from the moment the engine was ready (or from its start, if it never was) lasts `SPAN_SECONDS`, and counters
 are multiplied by the same factor, so that every rate, ratio, quantile and queue stays what it was. The load goes on for
-longer, nothing else. A start is left out because it would last for hours.
+longer, nothing else. A start is left out because it would last for hours; when the engine's process began is moved to
+be as long before as it was.
 
 One thing cannot be kept: how much counters grew no longer fits by how much gauges did (requests begun, less those
 ended, are no longer those that run). For rules that compare the two, a recording is also stored in slow motion, its
@@ -54,12 +55,15 @@ def stretched(name: str, end_unix_seconds: float, *, slow_motion: bool = False) 
     for scrape in kept:
         at = end_unix_seconds - (kept[-1].time_seconds - scrape.time_seconds) * factor
         up = Sample("llm_up", _place(name, recording), float(scrape.up), None)
-        found = [up, *_gpu(scrape.exposition, name)]
+        info = Sample("llm_engine_info", {**up.labels, "version": recording.engine_version}, 1.0, None)
+        found = [up, *([info] if scrape.up else []), *_gpu(scrape.exposition, name)]
         if relabeller is not None and scrape.up:
             for text in relabeller.relabel(scrape.exposition).section.values():
                 found += parse(text).samples
         for sample in found:
             value = sample.value * times if sample.name in counters() else sample.value
+            if sample.name == "llm_process_start_time_seconds":
+                value += end_unix_seconds - SPAN_SECONDS - begun
             lines.setdefault(sample.name, []).append(f"{_series(sample)} {value!r} {at:.3f}")
     return Stretched(name, factor, lines)
 

@@ -22,7 +22,6 @@ def test_every_query_has_an_engine_that_fills_it() -> None:
 def test_the_commonest_engine_fills_nearly_all() -> None:
     lacking = {name for panel in panels() for names in panel.lacks("vllm") for name in names or ()}
     assert lacking == {
-        "llm_estimated_flops_per_gpu_total",
         "llm_kv_cache_used_tokens",
         "llm_requests_failed_total",
         "llm_requests_running_limit",

@@ -19,8 +19,9 @@ from recordings.reader import bundled, load
 from tests.alerts.stretched import SPAN_SECONDS, Stretched, open_metrics, stretched
 from tests.e2e.catalogue_engines import CONTAINER, canonical_series, place_of
 from tests.e2e.cluster_series import Firing, Pod, cluster_series
-from tests.e2e.gpu_pages import MIG_UUIDS, pages, spread, uuid_of
+from tests.e2e.gpu_pages import MIG_UUIDS, pages, spread
 from tests.e2e.rule_passes import STEP_SECONDS, served, store
+from tests.exporter.gpus.conftest import uuid_of
 
 _FIRING = Path(__file__).parents[1] / "alerts" / "recordings.yaml"
 _STARTED_BEFORE_SECONDS = 3600

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 
 from catalog.exposition import Sample, parse
@@ -20,7 +19,6 @@ from recordings.reader import load
 from recordings.replay import ReplayServer
 from tests.alerts.promql_tree import counters
 from tests.e2e.prometheus import eventually, exporter, free_port, get
-from tests.exporter.gpus.conftest import uuid_of
 from tests.exporter.gpus.stub import STATE_VARIABLE, Mig, Process, Rule, StubState, XidEvent, build, gives
 from tests.exporter.pods.conftest import LIST_PODS, POD_RESOURCES, Kubelet, gpu_pod, pods_answer, resources_answer
 
@@ -29,7 +27,6 @@ MIG_UUIDS = ("MIG-00000000-0000-0000-0000-000000000001", "MIG-00000000-0000-0000
 _XIDS = (31, 94)
 # Thermal and power limits, one after the other: bits of the clock event reasons.
 _REASONS = (0x1, 0x4, 0x8 | 0x40, 0x20, 0x80)
-_EACH_SCRAPED = frozenset({"DCGM_EXP_CLOCK_EVENTS_COUNT", "DCGM_EXP_XID_ERRORS_COUNT"})
 _GAUGES = {
     "DCGM_FI_DEV_POWER_USAGE": (300_000.0, 690_000.0),
     "DCGM_FI_DEV_GPU_TEMP": (55.0, 78.0),
@@ -147,13 +144,11 @@ def pages(folder: Path, holders: Mapping[str, tuple[str, str, str]], gpus: int, 
     return found
 
 
-def _seen(port: int, number: int) -> object:
-    """A page of two collections after this one began, with as many XIDs as there are, and the holders of GPUs."""
-    looked = count()
+def _seen(port: int, number: int) -> Callable[[], bytes | None]:
+    """What gives a page two collections younger than the first it saw, with this many XIDs and the GPUs' holders."""
     first: list[float] = []
 
     def condition() -> bytes | None:
-        next(looked)
         _, body = get(port, "/metrics")
         samples = parse(body).samples
         (done,) = [sample.value for sample in samples if sample.name == "inferwatch_exporter_collections_total"]
@@ -189,6 +184,3 @@ def _ours(page: bytes) -> Iterator[Sample]:
 
 def _key(sample: Sample) -> tuple[str, tuple[tuple[str, str], ...]]:
     return sample.name, tuple(sorted(sample.labels.items()))
-
-
-__all__ = ["MIG_UUIDS", "pages", "spread", "uuid_of"]

@@ -25,16 +25,19 @@ from click.testing import CliRunner
 from catalog.engines import ENGINES
 from dashboards.boards import BOARDS
 from dashboards.metrics import metrics_in
-from dashboards.preview.variables import Period
+from dashboards.preview.variables import Period, Scope, choosable, chosen, durations
 from inferwatch.commands.dashboards_preview import command
 from tests.dashboards.coverage import promql
 from tests.dashboards.needs import missing
-from tests.dashboards.panel_queries import PanelQuery, asked, other_panels, panel_queries
-from tests.e2e.browser import browser
+from tests.dashboards.panel_queries import PanelQuery, asked, boards, other_panels, panel_queries
+from tests.e2e.browser import Browser, browser
 from tests.e2e.drawn_panels import CHAPTERS, DRAWN
 from tests.e2e.full_prometheus import Full, full_prometheus
 from tests.e2e.prometheus import get
+from tests.exporter.gpus.conftest import uuid_of
 
+# What is loaded once for all tests counts as the first one's time.
+pytestmark = pytest.mark.timeout(400)
 STEP_SECONDS = 60
 RECORDINGS = ("healthy_steady", "kv_preemption", "ttft_queue_burst")
 # A folder for pictures of the boards: `docs/images` makes those of the documentation anew.
@@ -139,31 +142,54 @@ def test_an_engine_fills_exactly_what_the_catalogue_says_it_can(full: Full, answ
     assert wrong == []
 
 
+def test_every_mark_and_every_variable_gives_something(full: Full) -> None:
+    """`cluster` is Prometheus's external label and `node` of GPUs the scrape's: neither is in what is stored."""
+    empty = []
+    macros = durations(Period(full.start, full.end, STEP_SECONDS), STEP_SECONDS)
+    for name, board in boards().items():
+        scope = Scope(chosen(board, {}), macros)
+        marks = [mark for mark in board.annotations.list if not answer(full, scope.query(mark.expr), is_instant=False)]
+        empty += [f"{name}: {mark.name}" for mark in marks]
+        for variable in choosable(board):
+            (series, label) = re.findall(r"label_values\((.*), (\w+)\)", str(variable.query))[0]
+            found = answer(full, f"group by ({label}) ({scope.query(series)})", is_instant=False)
+            if not any(labels.get(label) for labels, _ in found) and label not in {"cluster", "node"}:
+                empty.append(f"{name}: ${variable.name}")
+    assert empty == []
+
+
 def test_what_asks_no_prometheus_is_the_log_alone() -> None:
     assert other_panels() == (("replica", "Engine log", "loki"),)
 
 
-def test_every_board_draws_what_was_recorded(full: Full, tmp_path: Path) -> None:
-    with browser(tmp_path) as chromium:
-        for recording in RECORDINGS:
-            written = tmp_path / f"{recording}.html"
-            options = ["--prometheus", full.url, "--at", str(full.end), "--range", f"{full.end - full.start}s"]
-            options += ["--scrape-interval", str(STEP_SECONDS), "--variable", f"namespace={recording}"]
-            done = CliRunner().invoke(command, [*options, "-o", str(written), *BOARDS], catch_exceptions=False)
-            assert done.exit_code == 0, done.output
-            chromium.errors(), chromium.requested()
-            chromium.open(written)
-            panels = chromium.run(DRAWN)
-            assert len(panels) > 100
-            assert [panel["title"] for panel in panels if panel["drawn"] == "false" or panel["failed"]] == []
-            assert [panel["title"] for panel in panels if panel["drawn"] and not panel["marks"]] == []
-            assert [panel["title"] for panel in panels if not panel["text"].strip() and not panel["drawn"]] == []
-            chapters = chromium.run(f"return {CHAPTERS}.map((one) => `#${{one.id}}`)")
-            assert len(chapters) == len(BOARDS)
-            assert chapters == chromium.run("return [...document.querySelectorAll('nav a')].map((link) => link.hash)")
-            assert chromium.errors() == []
-            assert [url for url in chromium.requested() if not url.startswith("data:")] == [written.as_uri()]
-            if IMAGES:
-                tops = chromium.run(f"return [...{CHAPTERS}.map((one) => one.offsetTop), document.body.scrollHeight]")
-                for name, (top, end) in zip(BOARDS, pairwise(tops), strict=True):
-                    chromium.screenshot(Path(IMAGES) / f"board-{name}-{recording}.webp", top=top, height=end - top)
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("browser")) as running:
+        yield running
+
+
+@pytest.mark.parametrize("recording", RECORDINGS)
+def test_every_board_draws_what_was_recorded(full: Full, chromium: Browser, tmp_path: Path, recording: str) -> None:
+    written = tmp_path / f"{recording}.html"
+    options = ["--prometheus", full.url, "--at", str(full.end), "--range", f"{full.end - full.start}s"]
+    options += ["--scrape-interval", str(STEP_SECONDS), "--variable", f"namespace={recording}"]
+    # The recording's GPU, which was read without profiling, beside one of the exporter's that was read with it.
+    options += ["--variable", f"gpu=GPU-{recording}", "--variable", f"gpu={uuid_of(0)}"]
+    done = CliRunner().invoke(command, [*options, "-o", str(written), *BOARDS], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    chromium.errors(), chromium.requested()
+    chromium.open(written)
+    panels = chromium.run(DRAWN)
+    assert len(panels) > 100
+    assert [panel["title"] for panel in panels if panel["drawn"] == "false" or panel["failed"]] == []
+    assert [panel["title"] for panel in panels if panel["drawn"] and not panel["marks"]] == []
+    assert [panel["title"] for panel in panels if not panel["text"].strip() and not panel["drawn"]] == []
+    chapters = chromium.run(f"return {CHAPTERS}.map((one) => `#${{one.id}}`)")
+    assert len(chapters) == len(BOARDS)
+    assert chapters == chromium.run("return [...document.querySelectorAll('nav a')].map((link) => link.hash)")
+    assert chromium.errors() == []
+    assert [url for url in chromium.requested() if not url.startswith("data:")] == [written.as_uri()]
+    if IMAGES:
+        tops = chromium.run(f"return [...{CHAPTERS}.map((one) => one.offsetTop), document.body.scrollHeight]")
+        for name, (top, end) in zip(BOARDS, pairwise(tops), strict=True):
+            chromium.screenshot(Path(IMAGES) / f"board-{name}-{recording}.webp", top=top, height=end - top)
