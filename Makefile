@@ -32,9 +32,10 @@ bench: $(STAMP)  ## ratios against a plain loop, grep, other exporters and parse
 	$(BIN)/python -m benchmarks.logs
 	$(BIN)/python -m benchmarks.exporter --growth
 
-generate: $(STAMP)  ## what is made from the code: the signatures' literals, the exporter's manifests
+generate: $(STAMP)  ## what is made from the code: the signatures' literals, the exporter's manifests, the rules
 	$(BIN)/python -m troubleshoot.logs.literal_table_writer
 	$(BIN)/python -m exporter.deploy.generate
+	$(BIN)/inferwatch alerts generate
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

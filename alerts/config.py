@@ -25,6 +25,8 @@ __all__ = ["EXAMPLE_DOMAIN", "Config", "Links", "Model", "Slos", "load"]
 
 EXAMPLE_DOMAIN = ".example/"
 _DURATION_REGEX = re.compile(r"Expected `str` matching regex '\^\(\?=\[1-9\]\).*'$")
+# Python's expressions can do what RE2, Prometheus's, refuses.
+_NOT_RE2 = re.compile(r"\(\?<?[=!]|\\[1-9]")
 _URL = Annotated[str, Meta(pattern=r"^https?://[^\s]+/$")]
 
 
@@ -126,10 +128,19 @@ def _problems(config: Config) -> Iterator[tuple[str, str]]:
         for number, objective in enumerate(objectives):
             where = f"slos.{part}[{number}]"
             yield from ((f"{where}.{key}", text) for key, text in _misplaced(part, objective, names))
-            for problem in problems(objective, config.slos.windows_of(objective.slo), config.slos.period):
+            served = _with_engine(objective, config.models)
+            for problem in problems(served, config.slos.windows_of(objective.slo), config.slos.period):
                 yield f"{where}.{problem.key}", problem.text
     yield from _repeated(config.slos)
     yield from _bad_prices(config.prices)
+
+
+def _with_engine(objective: Objective, models: tuple[Model, ...]) -> Objective:
+    """The objective with the engine that its model is said to run on, for what depends on the engine."""
+    engines = {model.engine for model in models if model.name == objective.model}
+    if objective.engine or len(engines) != 1:
+        return objective
+    return msgspec.structs.replace(objective, engine=engines.pop())
 
 
 def _misplaced(part: str, objective: Objective, names: list[str]) -> Iterator[tuple[str, str]]:
@@ -161,6 +172,8 @@ def _bad_prices(prices: tuple[Price, ...]) -> Iterator[tuple[str, str]]:
             re.compile(price.gpu)
         except re.error as error:
             yield f"prices[{number}].gpu", f"{price.gpu!r} is no regular expression: {error}"
+        if _NOT_RE2.search(price.gpu):
+            yield f"prices[{number}].gpu", f"{price.gpu!r}: Prometheus's expressions know no look-around and no \\1"
 
 
 def reason(part: type[msgspec.Struct], name: str) -> str:

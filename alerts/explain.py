@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from alerts import rules
 from alerts.config import Config
-from alerts.generate import alerts_of
 from alerts.rule import Alert
+from alerts.rules import alerts_of
 from runbooks import alert_page
 
-__all__ = ["explain_alert", "list_alerts"]
+__all__ = ["explain_alert", "list_alerts", "overview"]
 
 
 def list_alerts(config: Config) -> Iterator[str]:
@@ -46,3 +46,24 @@ def _family(config: Config, name: str) -> str:
         for rule in group.rules
         if isinstance(rule, Alert) and rule.name == name
     )
+
+
+def overview(config: Config) -> str:
+    """Return a Markdown page of all alerts, a table a family."""
+    parts = [
+        "# Alerts",
+        "Written by `inferwatch alerts generate`. "
+        "`inferwatch alerts explain NAME` shows an alert's expression and runbook.",
+    ]
+    for group in rules.groups(config):
+        rows = [_row(config, name) for name in dict.fromkeys(one.name for one in group.rules if isinstance(one, Alert))]
+        head = "| alert | severity | why | needs besides engines and exporter |\n| --- | --- | --- | --- |"
+        parts.append(f"## {group.name.rpartition('-')[2]}\n\n{head}\n" + "\n".join(rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def _row(config: Config, name: str) -> str:
+    versions = alerts_of(config)[name]
+    severities = ", ".join(dict.fromkeys(alert.severity for alert in versions))
+    sources = dict.fromkeys(source for alert in versions for source in alert.requires.values())
+    return f"| {name} | {severities} | {versions[0].why} | {'; '.join(sources)} |"

@@ -4,7 +4,9 @@
 
 GPUs are a stub of NVML (it answers at once: the driver's own time is not in these figures), engines are recorded
 scrapes served on loopback. Every program is a process of its own, collects once a second, and is measured by the
-kernel's account of its threads. Exits with 1 where the exporter is over its budget.
+kernel's account of its threads. The budget for CPU was set on a machine where prometheus_client's parser took 126 ms
+for 9 804 samples: what is held against it is the exporter's CPU at that speed, by how long the parser takes here, right
+before and after. Exits with 1 where the exporter is over its budget.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from benchmarks.engine_servers import bodies
 from tests.exporter.gpus.stub import STATE_VARIABLE, StubState, build
 
 MOST_CPU_MS, MOST_SCRAPE_MS, MOST_RSS_MIB, MOST_START_SECONDS = 5.0, 1.0, 45.0, 0.5
+_PARSER_SAMPLES, _PARSER_MS = 9804, 126.0
 _GPUS, _ENGINES, _INTERVAL_SECONDS = 8, 8, 1.0
 _INFERWATCH = Path(sys.executable).with_name("inferwatch")
 _NVITOP = Path(sys.executable).with_name("nvitop-exporter")
@@ -188,14 +191,14 @@ def object_parser(urls: list[str], seconds: float) -> Cost:
 
 
 def calibration() -> float:
-    """Return how long prometheus_client's parser takes here for 9 804 samples, in ms: the machine's own speed."""
+    """Return how long prometheus_client's parser alone takes here for 9 804 samples, in ms: the machine's own speed."""
     text = bodies(1)[-1].decode()
     best, samples = float("inf"), 0
     for _ in range(10):
         begun = time.process_time()
         samples = sum(len(family.samples) for family in text_string_to_metric_families(text))
         best = min(best, time.process_time() - begun)
-    return 1e3 * best / samples * 9804
+    return 1e3 * best / samples * _PARSER_SAMPLES
 
 
 def table(costs: list[Cost]) -> None:
@@ -209,10 +212,10 @@ def table(costs: list[Cost]) -> None:
         )
 
 
-def over_budget(cost: Cost) -> list[str]:
-    """Return what is over the budget, as lines."""
+def over_budget(cost: Cost, cpu_ms: float) -> list[str]:
+    """Return what is over the budget, as lines; `cpu_ms` is at the speed for which that was set."""
     limits = (
-        ("CPU a collection, ms", cost.cpu_ms, MOST_CPU_MS),
+        ("CPU a collection, ms", cpu_ms, MOST_CPU_MS),
         ("a scrape, ms", cost.scrape_ms, MOST_SCRAPE_MS),
         ("RSS, MiB", cost.rss_mib, MOST_RSS_MIB),
         ("start, s", cost.start_seconds, MOST_START_SECONDS),
@@ -227,7 +230,6 @@ def main() -> int:
     parser.add_argument("--growth", action="store_true", help="also 1, 2, 4, 16, 32 and 64 engines")
     options = parser.parse_args()
     seconds = 7.0 if options.quick else 20.0
-    speed = calibration()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         build(folder)
@@ -235,7 +237,10 @@ def main() -> int:
         StubState(gpus=_GPUS).write(state)
         stub = {"LD_LIBRARY_PATH": str(folder), STATE_VARIABLE: str(state), "NODE_NAME": "bench"}
         urls = stack.enter_context(engines(64 if options.growth else _ENGINES))
-        costs = [inferwatch(folder, urls[:_ENGINES], stub, seconds), object_parser(urls[:_ENGINES], seconds)]
+        before = calibration()
+        costs = [inferwatch(folder, urls[:_ENGINES], stub, seconds)]
+        after = calibration()
+        costs.append(object_parser(urls[:_ENGINES], seconds))
         if _NVITOP.exists():
             costs.append(nvitop(stub, seconds))
         else:
@@ -244,9 +249,16 @@ def main() -> int:
             inferwatch(folder, urls[:number], stub, seconds) for number in (0, 1, 2, 4, 16, 32, 64) if options.growth
         ]
     table(costs)
-    print(f"this machine: prometheus_client's parser reads 9 804 samples in {speed:.0f} to {calibration():.0f} ms;")
-    print("the budget was set on one that takes 126 ms")
-    problems = over_budget(costs[0])
+    parser_ms = (before + after) / 2
+    at_budgets_speed = costs[0].cpu_ms * _PARSER_MS / parser_ms
+    print(
+        f"prometheus_client's parser alone: {before:.0f} ms for {_PARSER_SAMPLES} samples before, {after:.0f} ms after;"
+    )
+    print(
+        f"the exporter takes {100 * costs[0].cpu_ms / parser_ms:.1f} % of that for everything, at the speed for which"
+    )
+    print(f"the budget was set ({_PARSER_MS:.0f} ms) {at_budgets_speed:.1f} ms")
+    problems = over_budget(costs[0], at_budgets_speed)
     print(*problems, sep="\n")
     return 1 if problems else 0
 

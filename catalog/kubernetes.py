@@ -58,6 +58,10 @@ WAITING_REASON = _state(
     *_POD,
     "reason",
 )
+CONTAINER_RUNNING = _state("kube_pod_container_status_running", "gauge", "bool", "1 while the container runs.")
+CONTAINER_STARTED = _state(
+    "kube_pod_container_state_started", "gauge", "unix seconds", "When the container that is there now started."
+)
 POD_PHASE = _state("kube_pod_status_phase", "gauge", "bool", "1 for the pod's phase.", "namespace", "pod", "phase")
 POD_READY = _state("kube_pod_status_ready", "gauge", "bool", "1 for the readiness.", "namespace", "pod", "condition")
 POD_UNSCHEDULABLE = _state(
@@ -92,7 +96,62 @@ NODE_ALLOCATABLE = _state(
     "resource",
     "unit",
 )
+SPOT_LABELS: Mapping[str, str] = MappingProxyType(
+    {
+        "label_karpenter_sh_capacity_type": "spot",
+        "label_eks_amazonaws_com_capacity_type": "SPOT",
+        "label_cloud_google_com_gke_spot": "true",
+        "label_kubernetes_azure_com_scalesetpriority": "spot",
+    }
+)
+"""Node labels as kube-state-metrics spells them (capacityType becomes capacity_type), and their value for spot."""
+
+NODE_LABELS = _state(
+    "kube_node_labels",
+    "gauge",
+    "1",
+    "A node's labels, as label_...: those that kube-state-metrics was given with --metric-labels-allowlist only.",
+    "node",
+    *SPOT_LABELS,
+)
 POD_INFO = _state("kube_pod_info", "gauge", "1", "Which node a pod runs on.", "namespace", "pod", "node")
+POD_OWNER = _state(
+    "kube_pod_owner",
+    "gauge",
+    "1",
+    "What controls a pod; of a Deployment it is a ReplicaSet, named as the Deployment with a hash behind.",
+    "namespace",
+    "pod",
+    "owner_kind",
+    "owner_name",
+    "owner_is_controller",
+)
+ROLE_LABELS: tuple[str, ...] = (
+    "label_llm_d_ai_role",
+    "label_nvidia_com_dynamo_sub_component_type",
+    "label_role_name",
+)
+"""Pod labels that say prefill or decode, as kube-state-metrics spells them: llm-d's, Dynamo's, AIBrix's."""
+
+POD_LABELS = _state(
+    "kube_pod_labels",
+    "gauge",
+    "1",
+    "Labels of a pod, those that kube-state-metrics was told to show (--metric-labels-allowlist).",
+    "namespace",
+    "pod",
+    *ROLE_LABELS,
+)
+HPA_INFO = _state(
+    "kube_horizontalpodautoscaler_info",
+    "gauge",
+    "1",
+    "What an autoscaler scales.",
+    "namespace",
+    "horizontalpodautoscaler",
+    "scaletargetref_kind",
+    "scaletargetref_name",
+)
 HPA_CURRENT = _state(
     "kube_horizontalpodautoscaler_status_current_replicas",
     "gauge",
@@ -149,6 +208,9 @@ GPU_RESOURCE = "nvidia_com_gpu"
 """Value of label `resource` for GPUs: kube-state-metrics turns `nvidia.com/gpu` into it. MIG slices are
 `nvidia_com_mig_...`."""
 
+GPU_RESOURCES = f"{GPU_RESOURCE}.*|nvidia_com_mig_.+"
+"""A regular expression of all values of `resource` that are GPUs: whole, shared (`nvidia_com_gpu_shared`) or sliced."""
+
 KUBERNETES: Mapping[str, KubernetesSeries] = MappingProxyType(
     {
         series.name: series
@@ -157,13 +219,19 @@ KUBERNETES: Mapping[str, KubernetesSeries] = MappingProxyType(
             LAST_TERMINATED_REASON,
             LAST_TERMINATED_EXIT_CODE,
             WAITING_REASON,
+            CONTAINER_RUNNING,
+            CONTAINER_STARTED,
             POD_PHASE,
             POD_READY,
             POD_UNSCHEDULABLE,
             POD_INFO,
+            POD_OWNER,
+            POD_LABELS,
             RESOURCE_LIMITS,
             RESOURCE_REQUESTS,
             NODE_ALLOCATABLE,
+            NODE_LABELS,
+            HPA_INFO,
             HPA_CURRENT,
             HPA_DESIRED,
             HPA_MAX,

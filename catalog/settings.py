@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,10 +36,24 @@ def read(path: Path, kind: type[_Settings]) -> _Settings:
     except (yaml.YAMLError, ValueError, IndexError, RecursionError) as error:
         # The last three come from PyYAML's own reading of odd dates, numbers and nestings.
         raise SettingsError(f"{path}: no YAML: {' '.join(str(error).split())}") from error
+    for key in _not_finite(loaded):
+        raise SettingsError(f"{path}: {key}: infinity and not-a-number are no settings")
     try:
         return msgspec.convert({} if loaded is None else loaded, kind)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{path}: {readable(str(error))}") from error
+
+
+def _not_finite(value: object, key: str = "") -> Iterator[str]:
+    """The keys of numbers that no bound can be checked against."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield key
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _not_finite(item, f"{key}.{name}".lstrip("."))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _not_finite(item, f"{key}[{number}]")
 
 
 def readable(message: str) -> str:

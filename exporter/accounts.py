@@ -115,6 +115,8 @@ class Accounts:
         """Bring a source's own running counts over."""
         for reason, count in counts.items():
             before = self._counted.get((source, reason), 0)
+            if count == before:
+                continue
             # A source that was made anew counts from 0 again.
             new = count - before if count >= before else count
             if new > 0:

@@ -21,6 +21,7 @@ from exporter.engines.fleet import Engine, EngineFleet
 from exporter.engines.target import EngineTarget, configured, discovered
 from exporter.exposition import Section
 from exporter.gpus.source import GpuSource
+from exporter.memory import give_back
 from exporter.pods.watch import PodView, PodWatcher
 from exporter.selfmetrics import SelfMetrics
 from exporter.snapshot import Snapshot
@@ -32,6 +33,8 @@ _log = logging.getLogger(__name__)
 _SHARE_OF_INTERVAL = 0.8
 # A form of the exposition that nobody asked for in this time is not rendered ahead any more.
 _FORM_KEPT_SECONDS = 150.0
+# Freed memory is given back this often.
+_GIVE_BACK_SECONDS = 30.0
 
 
 class Collector:
@@ -128,7 +131,7 @@ class Collector:
             self._refused = self.fleet.set_targets(targets)
 
     def _run(self) -> None:
-        due = time.monotonic()
+        due = given_back = time.monotonic()
         while not self._closing.is_set():
             try:
                 with self._lock:
@@ -139,6 +142,9 @@ class Collector:
                 self._accounts.defect()
             due += self._config.interval_seconds
             now = time.monotonic()
+            if now - given_back >= _GIVE_BACK_SECONDS:
+                give_back()
+                given_back = now
             due = max(due, now)
             self._closing.wait(due - now)
 

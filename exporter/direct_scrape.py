@@ -1,7 +1,6 @@
 """Scraping an engine without the exporter: relabelings that give its series canonical names as they are scraped.
 
-Relabeling sees a name and labels, never a value, and leads one series to one. So a series is renamed where that is
-all there is to do; each that is not is listed with the reason, and keeps its own name. No series is dropped.
+`catalog.direct_scrape` says which series; each that is not renamed keeps its own name. No series is dropped.
 
 Labels that the canonical schema does not know stay: taken away, they could make two series one. A raw label is
 taken away only where another has its whole content.
@@ -15,19 +14,15 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+from catalog.direct_scrape import HISTOGRAM_PARTS, DirectScrape, direct_scrape, monitor_name
 from catalog.engines.base import EngineCatalog, SeriesMapping
-from catalog.signals import SIGNALS
 
-__all__ = ["DirectScrape", "LeftOut", "Relabeling", "direct_scrape", "pod_monitor"]
+__all__ = ["DirectScrape", "Relabeling", "direct_scrape", "pod_monitor", "relabelings"]
 
 _NAME = "__name__"
 _FIRST_GROUP = "$1"
-_PARTS = ("_bucket", "_sum", "_count")
 _CANONICAL_NAMES = "llm_.+"
 _SELECTING_LABEL = "inferwatch.dev/direct-scrape"
-# Engines count cached prompt tokens once, where the schema knows them as tokens and as look-ups. As tokens, their
-# share of all prompt tokens can still be worked out.
-_YIELDING = frozenset(SIGNALS[name] for name in ("llm_prefix_cache_hits_total", "llm_prefix_cache_queries_total"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,38 +49,10 @@ class Relabeling:
         return {_camel(key): value for key, value in self.for_prometheus().items()}
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A raw series that relabeling cannot make this signal, and why."""
-
-    series: str
-    signal: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class DirectScrape:
-    """What relabeling can do for an engine: the mappings it carries out, by which rules, and the rest."""
-
-    engine: EngineCatalog
-    mappings: tuple[SeriesMapping, ...]
-    relabelings: tuple[Relabeling, ...]
-    left_out: tuple[LeftOut, ...]
-
-
-def direct_scrape(engine: EngineCatalog) -> DirectScrape:
-    """Work out which of an engine's series relabeling can rename, and the rules."""
-    done: list[SeriesMapping] = []
-    left_out: list[LeftOut] = []
-    for mapping in sorted(engine.mappings, key=_precedence):
-        reason = _obstacle(mapping) or _conflict(mapping, done)
-        if reason:
-            left_out.append(LeftOut(mapping.series, mapping.signal, reason))
-        else:
-            done.append(mapping)
-    done.sort(key=engine.mappings.index)
-    rules = chain.from_iterable(_renaming(engine, mapping) for mapping in done)
-    return DirectScrape(engine, tuple(done), (*rules, *_identity(engine)), tuple(left_out))
+def relabelings(direct: DirectScrape) -> tuple[Relabeling, ...]:
+    """Return the rules that carry out what relabeling can do for an engine."""
+    rules = chain.from_iterable(_renaming(direct.engine, mapping) for mapping in direct.mappings)
+    return (*rules, *_identity(direct.engine))
 
 
 def pod_monitor(direct: DirectScrape) -> dict[str, Any]:
@@ -95,7 +62,7 @@ def pod_monitor(direct: DirectScrape) -> dict[str, Any]:
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PodMonitor",
-        "metadata": {"name": f"inferwatch-direct-{engine.name.replace('_', '-')}"},
+        "metadata": {"name": monitor_name(engine)},
         "spec": {
             "selector": {"matchLabels": {_SELECTING_LABEL: engine.name}},
             "namespaceSelector": {"any": True},
@@ -111,78 +78,11 @@ def pod_monitor(direct: DirectScrape) -> dict[str, Any]:
                         },
                         {"sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "node"},
                     ],
-                    "metricRelabelings": [rule.for_operator() for rule in direct.relabelings],
+                    "metricRelabelings": [rule.for_operator() for rule in relabelings(direct)],
                 }
             ],
         },
     }
-
-
-def _precedence(mapping: SeriesMapping) -> tuple[bool, bool]:
-    """Sort key; beyond it the catalogue's order holds. A histogram is worth more than one of its parts."""
-    return mapping.kind != "histogram", SIGNALS[mapping.signal] in _YIELDING
-
-
-def _obstacle(mapping: SeriesMapping) -> str:
-    """Say what in the mapping itself relabeling cannot do; empty when there is nothing."""
-    if mapping.scale != 1.0:
-        return f"its unit changes (times {mapping.scale:g}), and relabeling changes no value"
-    if mapping.factor:
-        return "it is one factor of a product"
-    if mapping.value_labels:
-        return "its value stands in labels"
-    if mapping.minimum is not None:
-        return f"values below {mapping.minimum:g} mean that there is none, and relabeling sees no value"
-    if mapping.needs_version:
-        return "its unit depends on the release"
-    if any(raw == canonical and canonical in mapping.values for raw, canonical in mapping.labels.items()):
-        return "several values of a label become one, which asks for a sum"
-    return ""
-
-
-def _conflict(mapping: SeriesMapping, done: list[SeriesMapping]) -> str:
-    """Say which mapping already carried out stands in the way; empty when none does."""
-    for other in done:
-        if _share_a_series(mapping, other):
-            return f"the same series is {other.signal} already, and relabeling makes no copies"
-        if _may_coincide(mapping, other):
-            return f"{other.series} may be there beside it, and which one counts is for a merge to say"
-    return ""
-
-
-def _share_a_series(one: SeriesMapping, other: SeriesMapping) -> bool:
-    if not _sample_names(one) & _sample_names(other):
-        return False
-    return all(one.select[label] == other.select[label] for label in one.select.keys() & other.select.keys())
-
-
-def _sample_names(mapping: SeriesMapping) -> set[str]:
-    if mapping.kind == "histogram":
-        return {mapping.series + part for part in _PARTS}
-    return {mapping.series}
-
-
-def _may_coincide(one: SeriesMapping, other: SeriesMapping) -> bool:
-    """Tell whether samples of both may land on one canonical series."""
-    if (one.signal, one.part) != (other.signal, other.part):
-        return False
-    if _ends_before(one, other) or _ends_before(other, one):
-        return False
-    values, other_values = _closed_values(one), _closed_values(other)
-    return all(values[label] & other_values[label] for label in values.keys() & other_values.keys())
-
-
-def _ends_before(one: SeriesMapping, other: SeriesMapping) -> bool:
-    return one.until is not None and other.since is not None and one.until < other.since
-
-
-def _closed_values(mapping: SeriesMapping) -> dict[str, set[str]]:
-    """The labels of which all values that they can have are known."""
-    closed = {label: {value} for label, value in mapping.fixed.items() if label not in mapping.labels.values()}
-    for label, renames in mapping.values.items():
-        if "*" in renames:
-            closed[label] = set(renames.values()) | ({mapping.fixed[label]} if label in mapping.fixed else set())
-    return closed
 
 
 # Rules for one mapping
@@ -191,7 +91,7 @@ def _closed_values(mapping: SeriesMapping) -> dict[str, set[str]]:
 def _renaming(engine: EngineCatalog, mapping: SeriesMapping) -> Iterator[Relabeling]:
     """The mapping's labels first, while the raw name tells where the series is from; its name last."""
     is_histogram = mapping.kind == "histogram"
-    name = _spellings(engine, mapping) + (f"({'|'.join(_PARTS)})" if is_histogram else "")
+    name = _spellings(engine, mapping) + (f"({'|'.join(HISTOGRAM_PARTS)})" if is_histogram else "")
     sources = (_NAME, *mapping.select)
     series = ";".join([name, *(re.escape(value) for value in mapping.select.values())])
     for label, value in mapping.fixed.items():

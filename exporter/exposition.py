@@ -8,12 +8,15 @@ one text.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 Kind = Literal["gauge", "counter", "histogram", "summary", "unknown"]
 
+# More than the families of a node; names and help of what engines pass through are theirs to choose.
+_HEADERS_KEPT = 1024
 _TEXT_KINDS: Mapping[Kind, str] = {"unknown": "untyped"}
 
 
@@ -64,20 +67,26 @@ def render(sections: Iterable[Section], *, openmetrics: bool) -> bytes:
     Families come in order of first appearance. Where two sections disagree about a family's kind or help, the
     first one's stands.
     """
+    return b"".join(blocks(sections, openmetrics=openmetrics))
+
+
+def blocks(sections: Iterable[Section], *, openmetrics: bool) -> Iterator[bytes]:
+    """Yield what `render` joins: each family's header, then its lines."""
     families: dict[str, Family] = {}
     lines: dict[str, list[bytes]] = {}
     for section in sections:
         for family, block in section.items():
             if not block:
                 continue
-            families.setdefault(family.name, family)
-            lines.setdefault(family.name, []).append(block)
+            found = lines.get(family.name)
+            if found is None:
+                families[family.name], lines[family.name] = family, [block]
+            else:
+                found.append(block)
     _adopt(families, lines)
-    parts: list[bytes] = []
     for name, family in families.items():
-        parts.append(_openmetrics_header(family) if openmetrics else _text_header(family))
-        parts += lines[name]
-    return b"".join(parts)
+        yield _header(name, family.kind, family.help, openmetrics)
+        yield from lines[name]
 
 
 def _adopt(families: dict[str, Family], lines: dict[str, list[bytes]]) -> None:
@@ -93,15 +102,12 @@ def _adopt(families: dict[str, Family], lines: dict[str, list[bytes]]) -> None:
                 lines[base] += strays if suffix != "_bucket" else []
 
 
-def _text_header(family: Family) -> bytes:
-    kind = _TEXT_KINDS.get(family.kind, family.kind)
-    help_text = family.help.replace("\\", "\\\\").replace("\n", "\\n")
-    return f"# HELP {family.name} {help_text}\n# TYPE {family.name} {kind}\n".encode()
-
-
-def _openmetrics_header(family: Family) -> bytes:
+@lru_cache(_HEADERS_KEPT)
+def _header(name: str, kind: Kind, help_text: str, openmetrics: bool) -> bytes:
     """OpenMetrics names a counter's family without `_total`, and allows none that lacks it: DCGM's are unknown."""
-    name, kind = family.name, family.kind
-    if kind == "counter":
-        name, kind = (name.removesuffix("_total"), kind) if name.endswith("_total") else (name, "unknown")
-    return f"# HELP {name} {escape_label(family.help)}\n# TYPE {name} {kind}\n".encode()
+    if openmetrics:
+        if kind == "counter":
+            name, kind = (name.removesuffix("_total"), kind) if name.endswith("_total") else (name, "unknown")
+        return f"# HELP {name} {escape_label(help_text)}\n# TYPE {name} {kind}\n".encode()
+    escaped = help_text.replace("\\", "\\\\").replace("\n", "\\n")
+    return f"# HELP {name} {escaped}\n# TYPE {name} {_TEXT_KINDS.get(kind, kind)}\n".encode()

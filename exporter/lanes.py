@@ -63,11 +63,13 @@ class Lanes:
         self._turn_seconds = turn_seconds
         self._most = most
         self._lock = threading.Lock()
-        self._something_due = threading.Condition(self._lock)
         self._all_ended = threading.Condition(self._lock)
         self._due: deque[Task[Any]] = deque()
         self._ended = 0
-        self._idle = 0
+        # The last to become idle is the next to work: its stack is still in the processor's cache.
+        self._idle: list[threading.Condition] = []
+        # Lanes that were told to work and do not yet: on a busy machine that may take longer than a turn.
+        self._waking = 0
         self._threads: list[threading.Thread] = []
         self._closed = False
 
@@ -102,24 +104,36 @@ class Lanes:
         with self._lock:
             self._closed = True
             self._due.clear()
-            self._something_due.notify_all()
+            while self._idle:
+                self._wake()
 
     def _add_lane(self) -> None:
         """Let one more lane work: one that is idle, or a new one."""
+        if self._waking:
+            return
         if self._idle:
-            self._something_due.notify()
+            self._wake()
         elif len(self._threads) < self._most and not self._closed:
             lane = threading.Thread(target=self._work, name=f"{self._name}-{len(self._threads)}", daemon=True)
             self._threads.append(lane)
             lane.start()
+            # It waits for the lock that is held here before it counts itself off.
+            self._waking += 1
+
+    def _wake(self) -> None:
+        self._waking += 1
+        self._idle.pop().notify()
 
     def _work(self) -> None:
+        something_due = threading.Condition(self._lock)
+        with self._lock:
+            self._waking -= 1
         while True:
             with self._lock:
-                self._idle += 1
                 while not self._due and not self._closed:
-                    self._something_due.wait()
-                self._idle -= 1
+                    self._idle.append(something_due)
+                    something_due.wait()
+                    self._waking -= 1
                 if self._closed:
                     return
                 task = self._due.popleft()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from itertools import chain
 
 from isal import isal_zlib
 
-from exporter.exposition import Section, render
+from exporter.exposition import Section, blocks
 
 __all__ = ["Snapshot"]
 
@@ -16,6 +17,7 @@ _EOF = b"# EOF\n"
 _GZIP_LEVEL = 1
 # zlib's number for the largest window, in a gzip container.
 _GZIP_WINDOW = 31
+_PIECE_BYTES = 1 << 16
 
 
 class Snapshot:
@@ -54,10 +56,23 @@ class Snapshot:
             found = self._bodies.get((openmetrics, gzipped))
             if found is not None:
                 return found
-            plain = self._bodies.get((openmetrics, False))
-            if plain is None:
-                plain = render(self._sections, openmetrics=openmetrics) + (_EOF if openmetrics else b"")
-            # What is asked for packed is kept packed alone: the plain text is the larger by far.
-            body = isal_zlib.compress(plain, _GZIP_LEVEL, _GZIP_WINDOW) if gzipped else plain
+            parts = chain(blocks(self._sections, openmetrics=openmetrics), (_EOF,) if openmetrics else ())
+            body = _packed(parts) if gzipped else b"".join(parts)
             self._bodies[openmetrics, gzipped] = body
             return body
+
+
+def _packed(parts: Iterable[bytes]) -> bytes:
+    """Pack in pieces that stay in the processor's cache: the whole text would be new memory each time, touched once."""
+    packer = isal_zlib.compressobj(_GZIP_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW)
+    packed: list[bytes] = []
+    piece: list[bytes] = []
+    size = 0
+    for part in parts:
+        piece.append(part)
+        size += len(part)
+        if size >= _PIECE_BYTES:
+            packed.append(packer.compress(b"".join(piece)))
+            piece, size = [], 0
+    packed += (packer.compress(b"".join(piece)), packer.flush())
+    return b"".join(packed)

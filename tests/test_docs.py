@@ -41,7 +41,7 @@ NOT_RUN = {
 
 # What stands in the documents for something of the reader's own: a file's name -> the recording whose log it becomes.
 LOGS = {"engine.log": "kv_preemption", "server.log": "kv_preemption"}
-EXPORTER_FILE = "exporter.yaml"
+EXAMPLES = {"exporter.yaml": "exporter.md", "slo.yaml": "alerts.md"}
 ADDRESS = re.compile(r"http://(?:127\.0\.0\.1|localhost|HOST):(?:\d+|PORT)/metrics")
 _OPERATORS = {"|", "||", "&&", ";", "&", ">", ">>", "<", "2>", "(", ")"}
 _FENCE = re.compile(r"^```(?:bash|sh|shell|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -136,7 +136,7 @@ def _flags(command: click.Command) -> set[str]:
 
 def spoken() -> list[Documented]:
     """What prose and runbooks call: `inferwatch ...` between backticks or in a block."""
-    pages = [*DOCUMENTS, ROOT / "runbooks/README.md", *sorted((ROOT / "runbooks/causes").glob("*.md"))]
+    pages = [*DOCUMENTS, ROOT / "runbooks/README.md", *sorted((ROOT / "runbooks").glob("*/*.md"))]
     found = []
     for page in pages:
         text = page.read_text(encoding="utf-8")
@@ -165,17 +165,24 @@ def address() -> Iterator[str]:
         yield server.url
 
 
-def exporter_example() -> str:
-    """The configuration file that the exporter's page shows."""
-    page = (ROOT / "docs/exporter.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    return str(example)
+def example(page: str) -> str:
+    """The configuration file that a page shows."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    (found,) = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return str(found)
+
+
+def put_examples(folder: Path) -> list[str]:
+    """Write the configuration files that commands in the documents name; returns their names."""
+    for name, page in EXAMPLES.items():
+        (folder / name).write_text(example(page), encoding="utf-8")
+    return list(EXAMPLES)
 
 
 def test_the_exporters_example_shows_defaults(tmp_path: Path) -> None:
     """All but what is the reader's own: a value that is shown is the one that holds without it."""
-    (tmp_path / EXPORTER_FILE).write_text(exporter_example(), encoding="utf-8")
-    shown = config.load(tmp_path / EXPORTER_FILE)
+    put_examples(tmp_path)
+    shown = config.load(tmp_path / "exporter.yaml")
     own = msgspec.structs.replace(
         shown,
         node="",
@@ -206,7 +213,7 @@ def runnable(words: list[str], address: str) -> list[str]:
 def test_a_documented_command_runs(command: Documented, address: str, tmp_path: Path) -> None:
     for name, recording in LOGS.items():
         shutil.copy(load(recording).log_path, tmp_path / name)
-    (tmp_path / EXPORTER_FILE).write_text(exporter_example(), encoding="utf-8")
+    ours = {*LOGS, *put_examples(tmp_path)}
     line = " ".join(part[0] if part[0] in _OPERATORS else shlex.join(runnable(part, address)) for part in command.parts)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
@@ -222,7 +229,7 @@ def test_a_documented_command_runs(command: Documented, address: str, tmp_path: 
     assert "Traceback" not in done.stderr, done.stderr
     diagnoses = any("diagnose" in part for part in command.simple)
     assert done.returncode in ({0, 1, 3} if diagnoses else {0}), done.stderr
-    written = [path.name for path in tmp_path.iterdir() if path.name not in {*LOGS, EXPORTER_FILE}]
+    written = [path.name for path in tmp_path.iterdir() if path.name not in ours]
     assert done.stdout or written
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from alerts.config import Config
-from alerts.records import latency, saturation, slo, traffic
+from alerts.records import cost, direct, latency, saturation, slo, traffic
 from alerts.rule import Group
 
 __all__ = ["groups"]
 
-_SUBJECTS = (traffic, latency, saturation, slo)
+_SUBJECTS = (direct, traffic, latency, saturation, slo, cost)
 
 
 def groups(config: Config) -> tuple[Group, ...]:

@@ -6,26 +6,36 @@ same ratio and reads one series a model where a rate over three days would read 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from typing import get_args
 
-from alerts.config import Config
+from alerts.config import Config, Slos
 from alerts.durations import seconds
+from alerts.objectives import bound, matchers, narrower, selector
 from alerts.rule import Group, Record
-from alerts.slo import SLO_SIGNALS, Objective
+from alerts.slo import SLO_SIGNALS, Objective, SloName
+from catalog.engines import ENGINES
 from catalog.recorded.levels import MODEL, by, labels
-from catalog.recorded.slo import WINDOWS, error_ratio, events
+from catalog.recorded.slo import BURN_WINDOWS, WINDOWS, burn_rate, error_ratio, events
 
 __all__ = ["group"]
 
+_SLOS: tuple[SloName, ...] = get_args(SloName)
 _SHORTEST = WINDOWS[0]
 _FINE_UP_TO = "2h"
 _PROCESS = ("cluster", "namespace", "pod", "container", "rank")
+# Engines whose rejections are among their failed requests already.
+_REJECTED_IS_AN_ERROR = tuple(
+    name
+    for name, engine in ENGINES.items()
+    if {mapping.series for mapping in engine.mappings_of("llm_requests_total")}
+    & {mapping.series for mapping in engine.mappings_of("llm_requests_rejected_total")}
+)
 
 
 def group(config: Config) -> Group:
     """Return the group of indicators, budgets and burn rates."""
-    every = (*config.slos.objectives, *config.slos.default)
-    rules = [rule for objective in every for rule in _of_objective(objective, every)]
+    rules = [rule for slo in _SLOS for rule in _of_slo(slo, config.slos)]
     rules += [rule for window in WINDOWS[1:] for rule in _of_window(window)]
     rules += [
         Record(record=error_ratio(window), expr=f"{events(window, bad=True)} / ({events(window)} > 0)")
@@ -35,53 +45,55 @@ def group(config: Config) -> Group:
     return Group(name="inferwatch-records-slo", interval=config.interval, rules=tuple(rules))
 
 
-def _of_objective(objective: Objective, every: tuple[Objective, ...]) -> Iterator[Record]:
-    """Events, bad events, budget and threshold of one objective, for the models that no narrower one holds for."""
-    slo = {"slo": objective.slo}
-    narrower = [other for other in every if _is_narrower(other, objective)]
-    counted = _Availability(objective) if objective.slo == "availability" else _Latency(objective)
-    mine = f'{events(_SHORTEST)}{{slo="{objective.slo}"{_and(_matchers(objective))}}}'
-    for bad in counted.order:
-        expr = counted.bad() if bad else counted.events()
-        yield Record(record=events(_SHORTEST, bad=bad), labels=slo, expr=_without(expr, narrower, counted.carrier))
-    yield Record(
-        record="model:llm_slo_error_budget:ratio",
-        labels=slo,
-        expr=_without(f"{mine} * 0 + {objective.budget:f}", narrower, counted.carrier),
-    )
-    if objective.seconds is not None:
-        yield Record(
-            record="model:llm_slo_threshold:seconds",
-            labels=slo,
-            expr=_without(f"{mine} * 0 + {objective.seconds:g}", narrower, counted.carrier),
-        )
+def _of_slo(slo: SloName, slos: Slos) -> Iterator[Record]:
+    """Events, bad events, budget and threshold of an SLO: one rule each, whatever the number of objectives.
+
+    Each objective holds for the models that no narrower one holds for, so the parts of a rule never overlap.
+    """
+    objectives = [objective for objective in (*slos.objectives, *slos.default) if objective.slo == slo]
+    if not objectives:
+        return
+    counted = [_Availability(one) if slo == "availability" else _Latency(one) for one in objectives]
+    rules = {
+        events(_SHORTEST): [one.events() for one in counted],
+        events(_SHORTEST, bad=True): [one.bad() for one in counted],
+        "model:llm_slo_error_budget:ratio": [f"{_events_of(one)} * 0 + {one.budget:f}" for one in objectives],
+        "model:llm_slo_threshold:seconds": [
+            f"{_events_of(one)} * 0 + {one.seconds:g}" for one in objectives if one.seconds is not None
+        ],
+    }
+    # A rule reads what rules before it recorded: failed requests are part of the events, late ones of their bad ones.
+    if slo == "availability":
+        rules = {events(_SHORTEST, bad=True): rules.pop(events(_SHORTEST, bad=True)), **rules}
+    for name, parts in rules.items():
+        if parts:
+            narrowed = (
+                _without(part, narrower(one, objectives), counted[0].carrier)
+                for part, one in zip(parts, objectives, strict=True)
+            )
+            yield Record(record=name, labels={"slo": slo}, expr="\nor\n".join(narrowed))
+
+
+def _events_of(objective: Objective) -> str:
+    return selector(events(_SHORTEST), f'slo="{objective.slo}"', *matchers(objective))
 
 
 class _Latency:
     """Requests over a bucket bound. A replica without that bound counts as nothing, rather than as good."""
 
-    order = (False, True)
-
     def __init__(self, objective: Objective) -> None:
         limit = objective.seconds
         assert limit is not None, "checked when the configuration was read"  # noqa: S101
         self.carrier = f"{SLO_SIGNALS[objective.slo]}_count"
-        self._histogram = f"{SLO_SIGNALS[objective.slo]}_bucket"
-        self._matchers = _matchers(objective)
-        # Prometheus 3 writes whole bounds with ".0", engines as they like.
-        plain = f"{limit:g}".replace(".", "\\\\.")
-        self._bound = f'le=~"{plain}|{plain}\\\\.0"' if "." not in plain else f'le="{limit:g}"'
+        buckets, mine = f"{SLO_SIGNALS[objective.slo]}_bucket", matchers(objective)
+        self._all = selector(buckets, 'le="+Inf"', *mine)
+        self._good = selector(buckets, bound(limit), *mine)
 
     def events(self) -> str:
-        matchers = _and(self._matchers)
-        return (
-            f'sum {by(MODEL)} (rate({self._histogram}{{le="+Inf"{matchers}}}[{_SHORTEST}])\n'
-            f"  and ignoring (le) {self._histogram}{{{self._bound}{matchers}}})"
-        )
+        return f"sum {by(MODEL)} (rate({self._all}[{_SHORTEST}])\n  and ignoring (le) {self._good})"
 
     def bad(self) -> str:
-        good = f"sum {by(MODEL)} (rate({self._histogram}{{{self._bound}{_and(self._matchers)}}}[{_SHORTEST}]))"
-        return f"clamp_min({self.events()}\n  - {good}, 0)"
+        return f"clamp_min({self.events()}\n  - sum {by(MODEL)} (rate({self._good}[{_SHORTEST}])), 0)"
 
 
 class _Availability:
@@ -92,14 +104,14 @@ class _Availability:
     """
 
     carrier = "llm_requests_total"
-    order = (True, False)
 
     def __init__(self, objective: Objective) -> None:
-        self._matchers = _matchers(objective)
+        self._matchers = matchers(objective)
 
     def events(self) -> str:
-        served, bad = self._served(), f'{events(_SHORTEST, bad=True)}{{slo="availability"{_and(self._matchers)}}}'
-        failed = f"sum {by(MODEL)} ({bad})"
+        served, bad = self._served(), events(_SHORTEST, bad=True)
+        recorded = selector(bad, 'slo="availability"', *self._matchers)
+        failed = f"sum {by(MODEL)} ({recorded})"
         return f"{served}\n  + {failed}\n  or {failed}"
 
     def bad(self) -> str:
@@ -107,20 +119,27 @@ class _Availability:
         return f"({engine} >= {server})\n  or {server}\n  or {engine}\n  or {self._served()} * 0"
 
     def _served(self) -> str:
-        matchers = _and(self._matchers)
-        return f'sum {by(MODEL)} (rate(llm_requests_total{{reason=~"stop|length|other"{matchers}}}[{_SHORTEST}]))'
+        served = selector("llm_requests_total", 'reason=~"stop|length|other"', *self._matchers)
+        return f"sum {by(MODEL)} (rate({served}[{_SHORTEST}]))"
 
     def _failed_by_engine(self) -> str:
-        matchers = _and(self._matchers)
-        errors = f'rate(llm_requests_total{{reason="error"{matchers}}}[{_SHORTEST}])'
-        rejected = f"rate(llm_requests_rejected_total{_braces(self._matchers)}[{_SHORTEST}])"
-        return f"sum {by(MODEL)} ({errors} or {rejected})"
+        errors = selector("llm_requests_total", 'reason="error"', *self._matchers)
+        elsewhere = f'engine!~"{"|".join(_REJECTED_IS_AN_ERROR)}"'
+        rejected = selector("llm_requests_rejected_total", elsewhere, *self._matchers)
+        return f"sum {by(MODEL)} (rate({errors}[{_SHORTEST}]) or rate({rejected}[{_SHORTEST}]))"
 
     def _failed_by_server(self) -> str:
-        """HTTP series name no model: the process's own name of it is joined to them."""
+        """HTTP series name no model: the process's own name of it is joined to them, where there is one.
+
+        Processes outside of pods may all be alike in their labels, and then none of them can be told.
+        """
         rate = f'rate(llm_http_requests_total{{code_class="5xx"}}[{_SHORTEST}])'
-        named = f'group {by((*_PROCESS, "model"))} (llm_up{{model!=""{_and(self._matchers)}}})'
-        return f"sum {by(MODEL)} ({rate} * on ({labels(_PROCESS)}) group_left (model) {named})"
+        process = f"on ({labels(_PROCESS)})"
+        level = by((*_PROCESS, "model"))
+        up = selector("llm_up", 'model!=""', *self._matchers)
+        named = f"group {level} ({up})"
+        only = f'({named}\n    and {process} count {by(_PROCESS)} (group {level} (llm_up{{model!=""}})) < 2)'
+        return f"sum {by(MODEL)} ({rate}\n  * {process} group_left (model) {only})"
 
 
 def _of_window(window: str) -> Iterator[Record]:
@@ -141,38 +160,13 @@ def _budget(config: Config) -> list[Record]:
         f"sum_over_time({events('1h', bad=True)}[{period}:1h])\n  / (sum_over_time({events('1h')}[{period}:1h]) > 0)"
     )
     return [
-        Record(record="model:llm_slo_burn_rate:ratio_rate1h", expr=f"{error_ratio('1h')} / {budget}"),
+        *(Record(record=burn_rate(window), expr=f"{error_ratio(window)} / {budget}") for window in BURN_WINDOWS),
         Record(record="model:llm_slo_error_budget_remaining:ratio", expr=f"1 - ({spent})\n  / {budget}"),
     ]
 
 
-def _matchers(objective: Objective) -> Mapping[str, str]:
-    found = {"model": objective.model, "namespace": objective.namespace, "engine": objective.engine}
-    return {label: value for label, value in found.items() if value}
-
-
-def _is_narrower(other: Objective, objective: Objective) -> bool:
-    """Whether an objective takes models away from another one of the same SLO."""
-    return other.slo == objective.slo and _matchers(other).items() > _matchers(objective).items()
-
-
-def _without(expr: str, narrower: list[Objective], carrier: str) -> str:
+def _without(expr: str, narrower: tuple[Objective, ...], carrier: str) -> str:
     if not narrower:
         return expr
-    taken = "\n    or ".join(f"{carrier}{_braces(_matchers(other))}" for other in narrower)
+    taken = "\n    or ".join(selector(carrier, *matchers(other)) for other in narrower)
     return f"({expr})\n  unless on ({labels(MODEL)}) ({taken})"
-
-
-def _braces(matchers: Mapping[str, str]) -> str:
-    return f"{{{_and(matchers).removeprefix(', ')}}}" if matchers else ""
-
-
-def _and(matchers: Mapping[str, str]) -> str:
-    return "".join(f", {label}={_quoted(value)}" for label, value in matchers.items())
-
-
-def _quoted(value: str) -> str:
-    """A string as PromQL writes it: names come from a user's file."""
-    import json
-
-    return json.dumps(value, ensure_ascii=False)

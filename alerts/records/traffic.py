@@ -5,6 +5,7 @@ from __future__ import annotations
 from alerts.config import Config
 from alerts.rule import Group, Record
 from catalog.recorded.levels import CLUSTER, MODEL, REPLICA, by
+from catalog.recorded.traffic import PROCESS
 
 __all__ = ["group"]
 
@@ -25,6 +26,25 @@ def group(config: Config) -> Group:
         Record(
             record="replica:llm_generation_tokens:rate5m",
             expr=f"sum {by(REPLICA)} (rate(llm_generation_tokens_total[5m]))",
+        ),
+        Record(
+            record="process:llm_requests_running:avg5m",
+            expr=f"sum {by(PROCESS)} (avg_over_time(llm_requests_running[5m]))",
+        ),
+        Record(
+            record="process:llm_generation_tokens:rate5m_per_running",
+            expr=(
+                f"sum {by(PROCESS)} (rate(llm_generation_tokens_total[5m]))\n"
+                "  / (process:llm_requests_running:avg5m > 0)"
+            ),
+        ),
+        Record(
+            record="model:llm_requests_truncated:ratio_rate5m",
+            # An engine that does not tell length from stop has no share, rather than one of 0.
+            expr=(
+                f'sum {by(MODEL)} (rate(llm_requests_total{{reason="length"}}[5m]))\n'
+                f'  / (sum {by(MODEL)} (rate(llm_requests_total{{reason=~"stop|length"}}[5m])) > 0)'
+            ),
         ),
         Record(
             record="model:llm_prefix_cache_hit:ratio_rate5m",

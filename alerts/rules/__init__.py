@@ -9,7 +9,7 @@ from alerts.config import Config
 from alerts.rule import Alert, Group
 from alerts.rules import efficiency, engine, gpu, monitoring, saturation, slo
 
-__all__ = ["FAMILIES", "groups"]
+__all__ = ["FAMILIES", "alerts_of", "groups"]
 
 FAMILIES: Mapping[str, tuple[Callable[[Config], tuple[Alert, ...]], ...]] = MappingProxyType(
     {
@@ -34,3 +34,13 @@ def groups(config: Config) -> tuple[Group, ...]:
         )
         for family, makers in FAMILIES.items()
     )
+
+
+def alerts_of(config: Config) -> dict[str, tuple[Alert, ...]]:
+    """Return the alerting rules by name: an alert of several severities has several."""
+    found: dict[str, tuple[Alert, ...]] = {}
+    for group in groups(config):
+        for rule in group.rules:
+            if isinstance(rule, Alert):
+                found[rule.name] = (*found.get(rule.name, ()), rule)
+    return found

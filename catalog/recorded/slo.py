@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from catalog.recorded.levels import MODEL, RecordedSeries
 
-__all__ = ["SERIES", "WINDOWS", "error_ratio", "events"]
+__all__ = ["BURN_WINDOWS", "SERIES", "WINDOWS", "burn_rate", "error_ratio", "events"]
 
 WINDOWS: tuple[str, ...] = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 """Windows over which events are recorded whatever the burn-rate windows are: boards show them."""
+
+BURN_WINDOWS: tuple[str, ...] = ("5m", "1h")
+"""Windows over which burn rates are recorded: a short one to act on (autoscaling), a long one to look at."""
 
 _SLO = (*MODEL, "slo")
 
@@ -25,6 +28,11 @@ def error_ratio(window: str) -> str:
     return f"model:llm_slo_error:ratio_rate{window}"
 
 
+def burn_rate(window: str) -> str:
+    """Return the name of the burn rate over a window."""
+    return f"model:llm_slo_burn_rate:ratio_rate{window}"
+
+
 def _over(window: str) -> tuple[RecordedSeries, ...]:
     return (
         RecordedSeries(events(window), _SLO, "events/s", f"Events that count for the SLO, over {window}."),
@@ -37,7 +45,10 @@ SERIES: tuple[RecordedSeries, ...] = (
     *(series for window in WINDOWS for series in _over(window)),
     RecordedSeries("model:llm_slo_error_budget:ratio", _SLO, "ratio", "Share of events that may be bad: 1 - target."),
     RecordedSeries("model:llm_slo_threshold:seconds", _SLO, "seconds", "Latency above which an event is bad."),
-    RecordedSeries("model:llm_slo_burn_rate:ratio_rate1h", _SLO, "ratio", "Budget burnt in the last hour, 1 is even."),
+    *(
+        RecordedSeries(burn_rate(window), _SLO, "ratio", f"Speed at which the budget went over {window}: 1 is even.")
+        for window in BURN_WINDOWS
+    ),
     RecordedSeries(
         "model:llm_slo_error_budget_remaining:ratio",
         _SLO,

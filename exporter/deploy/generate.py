@@ -19,10 +19,10 @@ from typing import Any
 import msgspec
 
 from catalog.engines import ENGINES
+from catalog.yaml_text import document
 from exporter.deploy.objects import COMMENTS, kubernetes_objects, namespace_object
 from exporter.deploy.release import NAME, NAMESPACE, Release
 from exporter.deploy.values import Values, json_schema
-from catalog.yaml_text import document
 from exporter.direct_scrape import DirectScrape, direct_scrape, pod_monitor
 
 __all__ = ["FOLDER", "generated_files", "main"]
@@ -153,7 +153,7 @@ def _about(direct: DirectScrape) -> str:
     if direct.left_out:
         lines += ["#", "# Not to be had by relabeling; a series that is renamed to nothing else stays as it is:"]
         for left in direct.left_out:
-            lines += _comment(f"- {left.series} as {left.signal}: {left.reason}", indent="  ")
+            lines += _comment(f"- {left.mapping.series} as {left.mapping.signal}: {left.reason}", indent="  ")
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from catalog.yaml_text import document
 from exporter.deploy.daemonset import daemon_set
 from exporter.deploy.release import NAMESPACE, Release, asks_api_server, metadata, selector
 from exporter.deploy.values import Object, Values
-from catalog.yaml_text import document
 
 __all__ = ["COMMENTS", "kubernetes_objects", "namespace_object"]
 

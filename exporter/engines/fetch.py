@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from exporter.engines.answer import BodyTooLargeError, received, request
+
 __all__ = ["REASONS", "Access", "Endpoint", "FetchError", "Reason"]
 
 Reason = Literal[
@@ -102,6 +104,7 @@ class Endpoint:
         self._access = access
         self._timeout_seconds = timeout_seconds
         self._max_body_bytes = max_body_bytes
+        self._last_request: tuple[str, dict[str, str], bytes] = ("", {}, b"")
         self._connection: http.client.HTTPConnection | None = None
         # A response without keep-alive takes the socket away from its connection: abort needs it all the same.
         self._socket: socket.socket | None = None
@@ -156,15 +159,29 @@ class Endpoint:
 
     def _get(self, path: str, headers: dict[str, str]) -> bytes:
         connection = self._connected()
-        connection.request("GET", path, headers=headers)
-        with connection.getresponse() as response:
+        connection.sock.sendall(self._request(path, headers))
+        try:
+            answer = received(connection.sock, self._max_body_bytes)
+        except BodyTooLargeError as error:
+            raise self._too_large(error.announced) from error
+        body = answer if isinstance(answer, bytes) else self._unusual(answer)
+        if self._aborted:
+            raise TimeoutError
+        return body
+
+    def _request(self, path: str, headers: dict[str, str]) -> bytes:
+        if self._last_request[:2] != (path, headers):
+            written = request(self._host, self._port, path, headers, secure=self._secure)
+            self._last_request = (path, headers, written)
+        return self._last_request[2]
+
+    def _unusual(self, answer: http.client.HTTPResponse) -> bytes:
+        with answer as response:
             if response.status != http.client.OK:
                 raise self._status_error(response)
             body = _decoded(self._body(response), response.headers.get("Content-Encoding", ""), self._max_body_bytes)
-        if response.will_close:
-            self.close()
-        if self._aborted:
-            raise TimeoutError
+        # What may still stand in its buffer is lost with it.
+        self.close()
         return body
 
     def _connected(self) -> http.client.HTTPConnection:
@@ -193,7 +210,7 @@ class Endpoint:
         limit = self._max_body_bytes
         if response.length is not None:
             if response.length > limit:
-                raise FetchError("too_large", f"the body is {response.length} bytes, the limit is {limit}")
+                raise self._too_large(response.length)
             return response.read()
         blocks: list[bytes] = []
         size = 0
@@ -201,8 +218,14 @@ class Endpoint:
             blocks.append(block)
             size += len(block)
             if size > limit:
-                raise FetchError("too_large", f"the body is more than the limit of {limit} bytes")
+                raise self._too_large(None)
         return b"".join(blocks)
+
+    def _too_large(self, announced: int | None) -> FetchError:
+        limit = self._max_body_bytes
+        if announced is None:
+            return FetchError("too_large", f"the body is more than the limit of {limit} bytes")
+        return FetchError("too_large", f"the body is {announced} bytes, the limit is {limit}")
 
     def _status_error(self, response: http.client.HTTPResponse) -> FetchError:
         if 300 <= response.status < 400:

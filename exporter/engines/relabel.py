@@ -15,15 +15,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from catalog.exposition import read_series, split_series
 from catalog.translate import Route, merged
 from exporter.engines.layout import Entry, Layout, Merge, Series, laid_out
+from exporter.engines.resolver import Learnt, Resolver
 from exporter.engines.values import are_numbers, is_number, written
 from exporter.exposition import Family, label_text, number_text
 
-__all__ = ["Relabelled", "Relabeller", "Resolver"]
+__all__ = ["Relabelled", "Relabeller"]
 
 _MISSING = object()
 # A cache of which a quarter was not met again holds a life that has ended (a restart, other labels).
@@ -32,22 +33,6 @@ _STALE_SPARE = 64
 # A layout that held for fewer scrapes than this is no reason to forget what its lines mean.
 _STEADY_SCRAPES = 3
 _HASH = ord("#")
-
-
-class Resolver(Protocol):
-    """What a series means: decided once for each series, not for each sample."""
-
-    def routes(self, name: str, labels: Mapping[str, str]) -> tuple[Route, ...]:
-        """Return the series that this raw one feeds; empty to leave it out."""
-
-    def product(self, route: Route, value: float) -> float | None:
-        """Return the product of which `value` is one factor, or None while others are unknown."""
-
-    def family(self, sample_name: str) -> Family:
-        """Return the family of a sample that `routes` named."""
-
-    def comment(self, line: bytes) -> None:
-        """See a comment line, the first time that it comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +47,16 @@ class Relabelled:
 
 
 class Relabeller:
-    """Relabels the scrapes of one endpoint. `place` are labels that every series gets; they win over its own."""
+    """Relabels the scrapes of one endpoint. `place` are labels that every series gets; they win over its own.
 
-    def __init__(self, resolver: Resolver, place: Mapping[str, str], *, max_series: int) -> None:
+    What `learnt` holds is not worked out again; whoever gives it empties it, at any time.
+    """
+
+    def __init__(
+        self, resolver: Resolver, place: Mapping[str, str], *, max_series: int, learnt: Learnt | None = None
+    ) -> None:
         self._resolver = resolver
+        self._learnt = learnt
         self._place = dict(place)
         self._max_series = max_series
         self._scrapes_by_layout = _STEADY_SCRAPES
@@ -86,11 +77,12 @@ class Relabeller:
 
     def relabel(self, body: bytes) -> Relabelled:
         """Relabel one scrape; never raises, whatever the body."""
-        lines = _lines(body)
-        result = self._by_layout(lines) if self._layout is not None else None
+        text = _text(body)
+        result = self._by_layout(text) if self._layout is not None else None
         if result is not None:
             self._scrapes_by_layout += 1
             return result
+        lines = text.split(b"\n")
         result = self._by_heads(lines)
         if self._merge_found:
             # A series that had come out by itself turned out to have a second source: now that is known.
@@ -115,29 +107,31 @@ class Relabeller:
             self._models = models
         self._layout, self._scrapes_by_layout = layout, 0
 
-    def _by_layout(self, lines: list[bytes]) -> Relabelled | None:
+    def _by_layout(self, text: bytes) -> Relabelled | None:
         """Relabel lines that stand where they stood; None when they do not."""
         layout, self._layout = self._layout, None
-        texts = layout.values(lines) if layout is not None else None
-        if layout is None or texts is None:
+        values = layout.values(text.decode("latin-1")) if layout is not None else None
+        if layout is None or values is None:
             return None
-        if not are_numbers(texts):
-            checked = [value for text in texts if (value := written(text)) is not None]
-            if len(checked) < len(texts):
+        plain = layout.plain(values)
+        if not are_numbers(plain):
+            checked = [value for text in plain if (value := written(text)) is not None]
+            if len(checked) < len(plain):
                 return None
-            texts = checked
+            plain = checked
         section: dict[Family, bytes] = {}
-        for family, start, end, template in layout.spans:
-            block = template % tuple(texts[start:end])
-            section[family] = section[family] + block if family in section else block
+        for family, start, end, pieces in layout.spans:
+            block = pieces.copy()
+            block[1::2] = plain[start:end]
+            section[family] = "".join(block).encode("latin-1")
         touched: list[Series] = []
-        for position, head, merge in layout.merged:
-            value = written(lines[position].removeprefix(head))
+        for position, merge in layout.merged:
+            value = written(values[position])
             if value is None:
                 return None
             self._gather(merge, value, touched)
         self._layout = layout
-        return Relabelled(section, len(texts) + self._put_merged(section, touched))
+        return Relabelled(section, len(plain) + self._put_merged(section, touched))
 
     def _by_heads(self, lines: list[bytes]) -> Relabelled:
         """Relabel lines in any order, and learn the heads that are new."""
@@ -153,19 +147,20 @@ class Relabeller:
             if entry is _MISSING:
                 self._unknown(line)
             elif entry is not None:
-                self._put(entry, written(line[len(head) :]))
+                self._put(entry, written(line[len(head) :].decode("latin-1")))
         section = {family: b"\n".join(found) + b"\n" for family, found in self._out.items()}
         series = sum(map(len, self._out.values())) + self._put_merged(section, self._touched)
+        self._out, self._touched = {}, []
         return Relabelled(section, series, self._bad, self._repeated, self._over)
 
-    def _put(self, entry: Entry, value: bytes | None) -> None:
+    def _put(self, entry: Entry, value: str | None) -> None:
         if value is None:
             self._bad += 1
         elif isinstance(entry, Merge):
             self._gather(entry, value, self._touched)
         else:
             for series in entry or ():
-                self._out.setdefault(series.family, []).append(series.text + value)
+                self._out.setdefault(series.family, []).append(series.text + value.encode())
 
     def _unknown(self, line: bytes) -> None:
         """A line whose head is new, repeated, followed by a timestamp, or oddly spaced; or that is no sample."""
@@ -178,7 +173,7 @@ class Relabeller:
             return
         found = split_series(stripped)
         fields = found[1].split(b"#", 1)[0].split() if found else []
-        value = written(fields[0]) if 1 <= len(fields) <= 2 else None
+        value = written(fields[0].decode("latin-1")) if 1 <= len(fields) <= 2 else None
         if found is None or value is None:
             self._bad += 1
             return
@@ -226,8 +221,14 @@ class Relabeller:
         return part == ("_bucket" if bound == "le" else "") and is_number(route.labels.get(bound, ""))
 
     def _routes(self, head: bytes) -> tuple[Route, ...]:
+        known = self._learnt.get(head) if self._learnt is not None else None
+        if known is not None:
+            return known
         named = read_series(head.rstrip().removesuffix(b"}"))
-        return self._resolver.routes(*named) if named else ()
+        routes = self._resolver.routes(*named) if named else ()
+        if self._learnt is not None:
+            self._learnt[head] = routes
+        return routes
 
     def _entry(self, head: bytes, targets: tuple[tuple[Series, Route], ...]) -> Entry:
         if not targets:
@@ -260,7 +261,7 @@ class Relabeller:
                 self._models.add(labels["model"])
         return series
 
-    def _gather(self, merge: Merge, text: bytes, touched: list[Series]) -> None:
+    def _gather(self, merge: Merge, text: str, touched: list[Series]) -> None:
         """Take one value of series that are merged or converted."""
         raw = float(text)
         for series, route in merge.targets:
@@ -283,8 +284,8 @@ class Relabeller:
         return len(touched)
 
 
-def _lines(body: bytes) -> list[bytes]:
-    """Cut a body into lines. Some frameworks send the text as one JSON string; some, other line ends."""
+def _text(body: bytes) -> bytes:
+    """Return the lines with a newline between them. Some frameworks send one JSON string; some, other line ends."""
     body = body.removeprefix(b"\xef\xbb\xbf")
     if body[:1] == b'"':
         try:
@@ -295,4 +296,4 @@ def _lines(body: bytes) -> list[bytes]:
             body = unquoted.encode("utf-8", "replace")
     if b"\r" in body:
         body = body.replace(b"\r\n", b"\n")
-    return body.strip(b"\n").split(b"\n")
+    return body.strip(b"\n")

@@ -14,6 +14,7 @@ from exporter.config import Engines
 from exporter.engines.canonical import CanonicalSeries, RawSeries, signal_family
 from exporter.engines.fetch import Endpoint, FetchError, Reason
 from exporter.engines.relabel import Relabelled, Relabeller
+from exporter.engines.resolver import Learnt
 from exporter.engines.target import EngineTarget
 from exporter.exposition import Family, Section, series_head
 
@@ -65,7 +66,10 @@ class _Known:
 
 
 class EngineScraper:
-    """Scrapes a target again and again, on one thread; `abort` may be called from any."""
+    """Scrapes a target again and again, on one thread; `abort` may be called from any.
+
+    `learnt` gives what all replicas of an engine's version share while they are met for the first time.
+    """
 
     def __init__(
         self,
@@ -74,10 +78,12 @@ class EngineScraper:
         node: str,
         *,
         clock: Callable[[], float] = time.monotonic,
+        learnt: Callable[[str, str], Learnt | None] = lambda _engine, _version: None,
     ) -> None:
         self.target = target
         self._settings = settings
         self._clock = clock
+        self._learnt = learnt
         self._place = target.place(node)
         self._known: _Known | None = None
         self._endpoints = tuple(
@@ -178,7 +184,8 @@ class EngineScraper:
     def _opened(self, engine: EngineCatalog, endpoint: Endpoint) -> _Known:
         version = self._version(engine, endpoint)
         limit = self._settings.max_series
-        canonical = Relabeller(CanonicalSeries(engine, version), self._place, max_series=limit)
+        learnt = self._learnt(engine.name, version)
+        canonical = Relabeller(CanonicalSeries(engine, version), self._place, max_series=limit, learnt=learnt)
         raw = Relabeller(RawSeries(self._place), self._place, max_series=limit) if self._settings.passthrough else None
         return _Known(engine, version, endpoint, canonical, raw)
 

@@ -1,4 +1,4 @@
-"""Values as they stand in an exposition: which of them Prometheus reads."""
+"""Values as they stand in an exposition: which of them Prometheus reads. Text is str, a character a byte."""
 
 from __future__ import annotations
 
@@ -9,33 +9,48 @@ from functools import lru_cache
 
 __all__ = ["are_numbers", "is_number", "written"]
 
-_NUMBER = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 # Short enough never to overflow a double. Possessive: a text that does not match is not tried in other ways.
 _NUMBERS = re.compile(rb"(?:\d{1,99}+\.?+\d{0,99}+(?:[eE][+-]?+\d{1,2}+)?+\n)*+")
-_WORDS = {b"nan": b"NaN", b"inf": b"+Inf", b"infinity": b"+Inf"}
-_KEPT = 4096
+_SHAPE = bytes.maketrans(b"123456789-", b"000000000+")
+_LONG = b"0" * 100
+_WORDS = {"nan": "NaN", "inf": "+Inf", "infinity": "+Inf"}
+_KEPT = 256
 
 
 @lru_cache(_KEPT)
-def written(text: bytes) -> bytes | None:
+def written(text: str) -> str | None:
     """Return a value as it is to be written, or None: Python's `float` takes more than Prometheus does."""
     if _NUMBER.fullmatch(text):
         return text if math.isfinite(float(text)) else None
-    sign, word = (text[:1], text[1:]) if text[:1] in {b"+", b"-"} else (b"", text)
+    sign, word = (text[:1], text[1:]) if text[:1] in {"+", "-"} else ("", text)
     known = _WORDS.get(word.lower())
-    return b"-Inf" if known == b"+Inf" and sign == b"-" else known
+    return "-Inf" if known == "+Inf" and sign == "-" else known
 
 
-def are_numbers(texts: Sequence[bytes]) -> bool:
+def are_numbers(texts: Sequence[str]) -> bool:
     """Tell whether all these are plain numbers, to be written as they are; False when one must be looked at.
 
-    One match over all of them takes a tenth of the time of one by one.
+    All at once takes a tenth of the time of one by one, and by their shape two thirds of that.
     """
-    return _NUMBERS.fullmatch(b"\n".join([*texts, b""])) is not None
+    lines = ("\n".join(["", *texts, ""]) if texts else "\n").encode("latin-1", "replace")
+    return _are_of_usual_shape(lines) or _NUMBERS.fullmatch(lines, 1) is not None
+
+
+def _are_of_usual_shape(lines: bytes) -> bool:
+    """Tell whether lines, with a newline before the first, are all digits with at most one point and an exponent.
+
+    Without a sign before the digits; the exponent as Python writes it, such as e-05; none long enough to overflow.
+    """
+    zeros = lines.translate(_SHAPE).replace(b"e+00\n", b"\n")
+    points = zeros.translate(None, b"0")
+    return not (
+        points.translate(None, b".\n") or b".." in points or b"\n\n" in zeros or b"\n.\n" in zeros or _LONG in zeros
+    )
 
 
 def is_number(text: str) -> bool:
     """Tell whether a bound or a quantile is one that Prometheus reads."""
     if text.removeprefix("+").removeprefix("-").lower() in {"inf", "infinity"}:
         return True
-    return _NUMBER.fullmatch(text.encode()) is not None and math.isfinite(float(text))
+    return _NUMBER.fullmatch(text) is not None and math.isfinite(float(text))

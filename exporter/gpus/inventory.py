@@ -28,8 +28,8 @@ StateName = Literal[
 ]
 
 _SCAN_SECONDS = 10.0
-# The watcher of XIDs, which waits longest, lets go within 0.25 s.
-_DRAIN_SECONDS = 0.5
+# The watcher of XIDs, which waits longest, lets go within a second.
+_DRAIN_SECONDS = 1.5
 _STATE_OF: dict[Reason, StateName] = {"library_not_found": "library_missing", "driver_not_loaded": "driver_missing"}
 
 

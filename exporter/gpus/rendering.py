@@ -38,6 +38,18 @@ class GpuResult:
     owners: Owners
 
 
+@dataclass(slots=True)
+class _Row:
+    """The lines of one GPU or instance, and what they were written from."""
+
+    heads: tuple[bytes, ...]
+    values: list[float | None]
+    lines: list[bytes]
+
+
+_Key = tuple[str, int | None]
+
+
 class Renderer:
     """Makes sections; keeps text from one to the next."""
 
@@ -56,29 +68,34 @@ class Renderer:
         self._xid_window = field_family(plan.xid_window, spelling) if plan.xid_window else None
         self._xid_lines: dict[str, tuple[Identity, int, bytes, bytes]] = {}
         self._own: dict[str, tuple[Identity, str]] = {}
+        self._rows: dict[_Key, _Row] = {}
+        self._drawn: set[_Key] = set()
 
     def section(self, results: list[GpuResult]) -> Section:
         """Return the series of all GPUs."""
         lines = Lines({_UP: []})
-        slots: list[list[bytes]] = [[] for _ in self._families]
+        rows: list[list[bytes]] = []
         for result in results:
             lines.add(_UP, self._own_labels(result.identity), 0 if result.reading is None else 1)
             if result.identity.uuid:
                 self._add_xids(lines, result.identity)
             if result.reading is not None:
-                self._add_reading(lines, slots, result.identity, result.reading, result.owners)
+                self._add_reading(lines, rows, result.identity, result.reading, result.owners)
         self._heads.forget_unasked()
-        fields = {family: b"".join(block) for family, block in zip(self._families, slots, strict=True) if block}
+        self._rows = {key: row for key, row in self._rows.items() if key in self._drawn}
+        self._drawn.clear()
+        blocks = map(b"".join, zip(*rows, strict=True))
+        fields = {family: block for family, block in zip(self._families, blocks, strict=bool(rows)) if block}
         return {**lines.section(), **fields}
 
     def _add_reading(
-        self, lines: Lines, slots: list[list[bytes]], identity: Identity, reading: Reading, owners: Owners
+        self, lines: Lines, rows: list[list[bytes]], identity: Identity, reading: Reading, owners: Owners
     ) -> None:
         owner = sole_owner(owners, (identity.uuid,))
-        self._add_values(slots, identity, None, reading, owner, reading.values)
+        rows.append(self._row(identity, None, reading, owner, reading.values))
         for one in reading.instances:
             holder = sole_owner(owners, one.instance.devices)
-            self._add_values(slots, identity, one.instance, reading, holder, one.values)
+            rows.append(self._row(identity, one.instance, reading, holder, one.values))
             for device in one.instance.devices:
                 labels = own_labels(identity, self._host, one.instance)
                 lines.add(_INSTANCE, label_text({**labels, "instance_uuid": device}), 1)
@@ -104,15 +121,15 @@ class Renderer:
             for code, count in sorted(recent.items()):
                 lines.add(self._xid_window, f'{inside},xid="{code}",{_WINDOW}', count)
 
-    def _add_values(
+    def _row(
         self,
-        slots: list[list[bytes]],
         identity: Identity,
         instance: MigInstance | None,
         reading: Reading,
         owner: Owner | None,
         values: list[float | None],
-    ) -> None:
+    ) -> list[bytes]:
+        """Return the line of each field, empty where it has no value; only what changed is written anew."""
         if self._plan.last_xid is not None:
             with self._ledger.lock:
                 record = self._ledger.record_of(identity.uuid)
@@ -120,9 +137,16 @@ class Renderer:
             values[self._plan.last_xid.index] = last
         key = (identity.key, None if instance is None else instance.id)
         heads = self._heads.of(key, identity, self._host, instance, reading.texts, owner)
-        for block, head, value in zip(slots, heads, values, strict=True):
-            if value is not None:
-                block.append(head + number(value) + b"\n")
+        row = self._rows.get(key)
+        self._drawn.add(key)
+        if row is None or row.heads is not heads:
+            row = self._rows[key] = _Row(heads, [None] * len(values), [b""] * len(values))
+        lines = row.lines
+        for index, value in enumerate(values):
+            if value != row.values[index]:
+                lines[index] = b"" if value is None else heads[index] + number(value) + b"\n"
+        row.values = values.copy()
+        return lines.copy()
 
     def _add_xids(self, lines: Lines, identity: Identity) -> None:
         with self._ledger.lock:

@@ -30,7 +30,7 @@ __all__ = ["GpuSource", "GpuStatus", "SourceState"]
 
 # Of a collection's time, what the inventory may take before the GPUs that are known are read without it.
 _INVENTORY_SHARE = 0.5
-_CLOSE_SECONDS = 1.0
+_CLOSE_SECONDS = 1.5
 # How long a reading has the interpreter for itself before the next begins. Eight at once hand its lock to each
 # other at every call, which takes three times the processor time; one that takes longer just overlaps the next.
 _TURN_SECONDS = 0.02

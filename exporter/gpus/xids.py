@@ -25,7 +25,8 @@ __all__ = ["XidLedger", "XidRecord", "XidWatcher"]
 # Codes are below 200 today; the bound is against garbage that would make series without end.
 _HIGHEST = 9999
 _NO_INSTANCE = 0xFFFFFFFF
-_WAIT_MILLISECONDS = 250
+# Each wait that ends in vain costs a tenth of a millisecond; nothing but an end or a new start waits for it.
+_WAIT_MILLISECONDS = 1000
 
 
 @dataclass(slots=True)

@@ -108,7 +108,8 @@ def allowed_by_san(certificate: Mapping[str, Any] | None, allowed: tuple[str, ..
 def _stamp(config: TlsServerConfig) -> _Stamp:
     """What changes when a file is replaced or written; a missing file has a stamp of its own."""
     stamps = []
-    for name in (config.cert_file, config.key_file, config.client_ca_file):
+    # An empty name would be the working directory, which changes with every file in it.
+    for name in filter(None, (config.cert_file, config.key_file, config.client_ca_file)):
         try:
             found = Path(name).stat()
         except OSError:

@@ -8,7 +8,8 @@ import click
 
 from alerts.config import EXAMPLE_DOMAIN, Config, load
 from alerts.explain import explain_alert, list_alerts
-from alerts.generate import alerts_of, generated_files
+from alerts.generate import KINDS, generated_files
+from alerts.rules import alerts_of
 from catalog.generated_files import stale, write
 from catalog.settings import SettingsError
 
@@ -41,11 +42,11 @@ def generate(config_file: Path | None, folder: Path) -> None:
     """Write rule files, PrometheusRules, Alertmanager and autoscaling examples."""
     config = _load(config_file)
     try:
-        changed = write(generated_files(config), folder)
+        changed = write(generated_files(config), folder, kinds=KINDS)
     except OSError as error:
         raise click.UsageError(f"{error.filename}: cannot be written: {error.strerror}") from error
     click.echo(f"{folder}: {len(changed)} of {len(generated_files(config))} files written")
-    if config.links.runbooks.endswith(EXAMPLE_DOMAIN) or EXAMPLE_DOMAIN in config.links.runbooks:
+    if EXAMPLE_DOMAIN in config.links.runbooks or EXAMPLE_DOMAIN in config.links.dashboards:
         click.echo("links still lead to example addresses: set links.runbooks and links.dashboards", err=True)
 
 
@@ -55,7 +56,7 @@ def generate(config_file: Path | None, folder: Path) -> None:
 @click.pass_context
 def check(ctx: click.Context, config_file: Path | None, folder: Path) -> None:
     """Exit with 1 when the folder's files are not what would be written."""
-    changed = stale(generated_files(_load(config_file)), folder)
+    changed = stale(generated_files(_load(config_file)), folder, kinds=KINDS)
     for name in changed:
         click.echo(folder / name)
     ctx.exit(1 if changed else 0)

@@ -12,7 +12,7 @@ import click
 
 from catalog.settings import SettingsError
 from exporter import process
-from exporter.memory import keep_small
+from exporter.memory import collect_cycles, keep_small
 from exporter.process import Exporter, Options
 from inferwatch.version import VERSION
 
@@ -63,5 +63,6 @@ def command(*, demo: bool, check: bool, **chosen: Any) -> None:
             exporter = Exporter(options)
         except SettingsError as error:
             raise click.UsageError(str(error)) from error
+        collect_cycles()
         status = exporter.run()
     click.get_current_context().exit(status)

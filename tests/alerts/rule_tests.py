@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -48,8 +47,12 @@ def unit_test(path: Path) -> dict[str, Any]:
 
 def run_promtool(path: Path, folder: Path, config: Config = Config()) -> str:  # noqa: B008 - frozen
     """Run a unit test file in `folder`; returns what promtool said, empty when all of it passed."""
-    for name in unit_test(path)["rule_files"]:
+    names = unit_test(path)["rule_files"]
+    for name in names:
         (folder / name).write_text(rule_files(config)[name], "utf-8")
-    copy = shutil.copy(path, folder / path.name)
+    # promtool takes groups in any order unless told; what alerts read must have been recorded before.
+    order = [name.removesuffix(".yaml") for name in rule_files(config) if name in names]
+    copy = folder / path.name
+    copy.write_text(f"group_eval_order: [{', '.join(order)}]\n{path.read_text('utf-8')}", "utf-8")
     done = subprocess.run(["promtool", "test", "rules", copy], capture_output=True, text=True, timeout=110, check=False)
     return "" if done.returncode == 0 else done.stdout + done.stderr

@@ -126,7 +126,7 @@ def test_an_empty_node_still_says_of_itself() -> None:
 def test_an_engine_that_hangs_ends_a_collection_in_time_and_costs_its_series() -> None:
     with ExitStack() as stack:
         urls = [stack.enter_context(serving(answer)) for answer in (is_silent, says(response(VLLM)))]
-        collector, _ = stack.enter_context(collecting(config(*urls, timeout_seconds=0.5)))
+        collector, _ = stack.enter_context(collecting(config(*urls, timeout_seconds=2.0)))
         found = values(collector.collect())
     assert found["llm_up"] == {"e0": 0, "e1": 1}
 

@@ -18,7 +18,7 @@ import yaml
 from catalog.engines import ENGINES
 from catalog.exposition import Sample, parse
 from catalog.translate import Translator, combine
-from exporter.direct_scrape import DirectScrape, direct_scrape, pod_monitor
+from exporter.direct_scrape import DirectScrape, direct_scrape, pod_monitor, relabelings
 from recordings.reader import load
 from recordings.replay import ManualClock, ReplayServer
 from tests.e2e.prometheus import eventually, free_port, get, process
@@ -106,7 +106,7 @@ def jobs(pages: dict[str, tuple[str, bytes]], ports: dict[str, int]) -> list[dic
             "job_name": job,
             "metrics_path": "/metrics",
             "static_configs": [{"targets": [f"127.0.0.1:{ports[job]}"]}],
-            "metric_relabel_configs": [rule.for_prometheus() for rule in direct_scrape(ENGINES[engine]).relabelings],
+            "metric_relabel_configs": [rule.for_prometheus() for rule in relabelings(direct_scrape(ENGINES[engine]))],
         }
         for job, (engine, _) in pages.items()
     ]
@@ -199,7 +199,7 @@ def test_every_mapping_is_carried_out_or_named_with_a_reason(engine: str) -> Non
 
 
 def reasons(engine: str) -> dict[tuple[str, str], str]:
-    return {(left.series, left.signal): left.reason for left in direct_scrape(ENGINES[engine]).left_out}
+    return {(left.mapping.series, left.mapping.signal): left.reason for left in direct_scrape(ENGINES[engine]).left_out}
 
 
 def test_what_changes_its_unit_is_left_out() -> None:
@@ -249,14 +249,14 @@ def test_the_pod_monitor_has_the_rules_that_prometheus_was_given(engine: str) ->
     (endpoint,) = pod_monitor(direct)["spec"]["podMetricsEndpoints"]
     names = {"sourceLabels": "source_labels", "targetLabel": "target_label"}
     rules = [{names.get(key, key): value for key, value in rule.items()} for rule in endpoint["metricRelabelings"]]
-    assert rules == [rule.for_prometheus() for rule in direct.relabelings]
-    assert all(rule.replacement for rule in direct.relabelings)
+    assert rules == [rule.for_prometheus() for rule in relabelings(direct)]
+    assert all(rule.replacement for rule in relabelings(direct))
 
 
 def test_the_model_comes_from_the_most_trusted_label() -> None:
     """An engine whose label for it is neither of the two usual ones."""
     engine = replace(ENGINES["vllm"], model_label="served")
-    targets = [(rule.source_labels[-1], rule.target_label) for rule in direct_scrape(engine).relabelings]
+    targets = [(rule.source_labels[-1], rule.target_label) for rule in relabelings(direct_scrape(engine))]
     assert targets.index(("model_name", "model")) < targets.index(("served", "model"))
     assert ("served", "served") in targets
 

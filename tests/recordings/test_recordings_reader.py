@@ -85,6 +85,7 @@ class TestBundledRecording:
             assert scrape.time_seconds > ready - 2 if scrape.up else scrape.time_seconds < ready + 2
             assert bool(scrape.exposition) == scrape.up
 
+    @pytest.mark.no_cover
     def test_payloads_parse_and_counters_never_fall(self, name: str) -> None:
         recording = load(name)
         previous: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}

@@ -28,6 +28,9 @@ from troubleshoot.logs.matcher import Matcher
 from troubleshoot.logs.signatures import SIGNATURES
 from troubleshoot.report import Format, render
 
+# Not traced for coverage, which would triple the time of much work over lines that the tests beside it cover.
+pytestmark = pytest.mark.no_cover
+
 STEADY = settings(
     derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -12,6 +12,9 @@ from troubleshoot.collect import Request, collect
 from troubleshoot.diagnosis import diagnose
 from troubleshoot.findings import Diagnosis, Severity
 
+# Not traced for coverage, which would triple the time of much work over lines that the tests beside it cover.
+pytestmark = pytest.mark.no_cover
+
 CONTROLS = {"healthy", "benign_warning"}
 NOT_IN_THE_LOG = {
     "c_client_disconnects": "vLLM 0.32 logs no abort",

@@ -230,6 +230,7 @@ def test_an_escape_sequence_cannot_hide_a_secrets_name() -> None:
         "\x90a",
     ],
 )
+@pytest.mark.no_cover
 def test_a_hostile_megabyte_ends(unit: str) -> None:
     """Work that grew with the square of the length would run for hours here."""
     line = unit * (MILLION // len(unit))

@@ -103,6 +103,7 @@ def test_request_lengths_are_means_of_finished_requests(scrapes: type[Scrapes]) 
     assert (serving.mean_prompt_tokens, serving.mean_generation_tokens) == (300, 120)
 
 
+@pytest.mark.no_cover
 def test_a_healthy_hour_before_and_an_idle_one_after_change_no_figure(scrapes: type[Scrapes]) -> None:
     trouble: dict[str, float] = {
         "running": 20, "waiting": 40, "kv": 0.99, "generation": 1000, "prompt": 500, "preemptions": 4, "steps": 30,

@@ -20,7 +20,7 @@ from tests.exporter.engines.endpoints import VLLM, Answer, drips, floods, is_sil
 OPEN = "HTTP/1.1 200 OK\r\n"
 
 
-def endpoint(url: str, access: Access | None = None, timeout_seconds: float = 2.0) -> Endpoint:
+def endpoint(url: str, access: Access | None = None, timeout_seconds: float = 20.0) -> Endpoint:
     return Endpoint(url, access or Access(), timeout_seconds=timeout_seconds, max_body_bytes=64 << 10)
 
 
@@ -92,7 +92,7 @@ def test_an_abort_ends_a_fetch_that_no_read_timeout_would(answer: Answer) -> Non
         while fetched._socket is None:
             time.sleep(0.001)
         fetched.abort()
-        thread.join(5)
+        thread.join(20)
         assert [error.reason for error in found] == ["timeout"]
 
 

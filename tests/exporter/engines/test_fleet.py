@@ -200,8 +200,7 @@ def test_one_that_overruns_is_down_then_back(fleets: Fleets, slow: Slow) -> None
         fleet = fleets(timeout_seconds=0.3)
         fleet.set_targets([target(url)])
         (engine,) = fleet.engines
-        down = collected(fleet, 0.35)
-        assert down == {("llm_up", "p"): 0.0}
+        until(lambda: collected(fleet, 0.35) == {("llm_up", "p"): 0.0})
         assert engine.reading is not None
         assert (engine.reading.reason, engine.reading.message) == ("timeout", "no whole answer within 0.3 s")
         assert engine.is_fresh
@@ -209,8 +208,15 @@ def test_one_that_overruns_is_down_then_back(fleets: Fleets, slow: Slow) -> None
         until(lambda: not engine.task.is_running)
         slow.release.set()
         begun = time.time()
-        up = collected(fleet)
-    assert (up["llm_up", "p"], up["llm_requests_running", "p"]) == (1.0, 3.0)
+        up: dict[tuple[str, str], float] = {}
+
+        def is_back() -> bool:
+            """0.3 s may be too short for a busy machine: then it is in the next collection."""
+            up.update(collected(fleet))
+            return up["llm_up", "p"] == 1.0
+
+        until(is_back)
+    assert up["llm_requests_running", "p"] == 3.0
     assert engine.answered_unix_seconds is not None
     assert engine.answered_unix_seconds >= begun
     assert engine.reading.reason is None
@@ -218,17 +224,20 @@ def test_one_that_overruns_is_down_then_back(fleets: Fleets, slow: Slow) -> None
 
 def test_an_overrun_is_said_under_the_labels_that_were_known(fleets: Fleets) -> None:
     slow, fast = Slow(), says(response(VLLM))
-    answers: list[Answer] = [fast, fast]
+    slows_down = threading.Event()
 
     def answer(connection: socket.socket, stop: threading.Event) -> None:
-        (answers.pop(0) if answers else slow)(connection, stop)
+        (slow if slows_down.is_set() else fast)(connection, stop)
 
     with serving(answer) as url:
         fleet = fleets(timeout_seconds=0.3)
         fleet.set_targets([target(url, engine="")])
-        collected(fleet)
-        (reading,) = fleet.collect(soon(0.4))
+        until(lambda: collected(fleet).get(("llm_up", "p")) == 1.0)
+        slows_down.set()
+        until(lambda: collected(fleet, 0.4)["llm_up", "p"] == 0.0)
+        (reading,) = (engine.reading for engine in fleet.engines)
         slow.release.set()
+    assert reading is not None
     assert (reading.up, reading.reason, reading.engine, reading.models) == (False, "timeout", "vllm", ("llama",))
 
 
@@ -319,18 +328,13 @@ def test_after_close_no_thread_and_no_socket_is_left(slow: Slow) -> None:
     gc.collect()
 
 
-def test_an_engine_slower_than_a_collection_waits_is_read_all_the_same() -> None:
+def test_an_engine_slower_than_a_collection_waits_is_read_all_the_same(slow: Slow) -> None:
     """Its answer comes between two collections and is taken by the next."""
-    answer = says(response(VLLM))
-
-    def slow(connection: socket.socket, stop: threading.Event) -> None:
-        stop.wait(0.15)
-        answer(connection, stop)
-
     with serving(slow) as url:
-        fleet = EngineFleet(Engines(timeout_seconds=2.0), "n1")
+        fleet = EngineFleet(Engines(timeout_seconds=20.0), "n1")
         fleet.set_targets([EngineTarget(urls=(url,), namespace="", pod="slow", container="", engine="triton")])
         assert fleet.collect(time.monotonic() + 0.05) == ()
+        slow.release.set()
         until(lambda: not fleet.engines[0].task.is_running)
         (reading,) = fleet.collect(time.monotonic() + 0.05)
         assert fleet.engines[0].is_fresh

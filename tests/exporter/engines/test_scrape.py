@@ -17,7 +17,7 @@ from recordings.reader import load
 from recordings.replay import ManualClock, ReplayServer
 from tests.exporter.engines.endpoints import VLLM, response, says, says_in_turn, serving
 
-SETTINGS = Engines(timeout_seconds=2.0)
+SETTINGS = Engines(timeout_seconds=20.0)
 
 
 def scraper(

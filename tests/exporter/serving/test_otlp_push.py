@@ -101,7 +101,8 @@ def settings_of_this_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def pusher(endpoint: str, snapshot: Snapshot | None = SNAPSHOT, interval: float = 0.5, headers: str = "") -> Pusher:
+def pusher(endpoint: str, snapshot: Snapshot | None = SNAPSHOT, interval: float = 20, headers: str = "") -> Pusher:
+    """The interval bounds a push with its retries: short where each is refused."""
     config = Otlp(endpoint=endpoint, interval_seconds=interval, headers_file=headers)
     return Pusher(config, lambda: snapshot, {"host.name": "node-a", "k8s.node.name": "node-a"}, "1.2.3")
 
@@ -156,7 +157,7 @@ def test_a_path_of_its_own_is_kept(receiver: Receiver, path: str) -> None:
 )
 def test_a_refusal_is_counted_by_its_kind(receiver: Receiver, status: int, reason: str) -> None:
     receiver.status = status
-    with stopping(pusher(receiver.url)) as pushing:
+    with stopping(pusher(receiver.url, interval=1)) as pushing:
         assert pushing.push() == reason
         assert pushing.push() == reason
         assert pushing.failures == {name: 2 if name == reason else 0 for name in PUSH_FAILURES}
@@ -195,7 +196,7 @@ def test_a_receiver_that_does_not_answer_is_a_timeout(receiver: Receiver) -> Non
 def test_nobody_there_is_a_connection_failure() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        with stopping(pusher(f"http://127.0.0.1:{taken.getsockname()[1]}")) as pushing:
+        with stopping(pusher(f"http://127.0.0.1:{taken.getsockname()[1]}", interval=1)) as pushing:
             assert pushing.push() == "connection"
 
 
@@ -215,7 +216,7 @@ def test_an_untrusted_certificate_is_a_tls_failure(receiver: Receiver) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     receiver.socket = context.wrap_socket(receiver.socket, server_side=True)
-    with stopping(pusher(receiver.url.replace("http", "https"))) as pushing:
+    with stopping(pusher(receiver.url.replace("http", "https"), interval=1)) as pushing:
         assert pushing.push() == "tls"
 
 
@@ -227,7 +228,8 @@ def test_before_the_first_snapshot_nothing_is_pushed(receiver: Receiver) -> None
 
 
 def test_pushes_go_on_at_their_interval_and_end(receiver: Receiver) -> None:
-    pushing = pusher(receiver.url, interval=0.05)
+    pushing = pusher(receiver.url)
+    pushing._interval_seconds = 0.05  # the pushes themselves keep their time
     pushing.start()
     for _ in range(3):
         receiver.requests.get(timeout=20)
@@ -249,7 +251,7 @@ def test_a_stop_cuts_a_wait_for_a_retry_short(receiver: Receiver) -> None:
 def test_a_change_of_outcome_is_logged_once(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     receiver.status = 500
-    with stopping(pusher(receiver.url + "/v1/metrics?token=hunter2")) as pushing:
+    with stopping(pusher(receiver.url + "/v1/metrics?token=hunter2", interval=1)) as pushing:
         for _ in range(3):
             pushing.push()
         receiver.status = 200

@@ -236,6 +236,26 @@ def test_half_a_renewal_leaves_the_last_good_certificate(
     assert server.certificates.reload_errors == 2
 
 
+def test_what_else_changes_in_the_working_directory_is_no_renewal(
+    serve: Serve,
+    sources: Sources,
+    files: Files,
+    authority: trustme.CA,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = tmp_path / "working"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    server = serve(sources, secured(files.config()))
+    files.key.unlink()
+    for number in range(3):
+        (folder / str(number)).touch()
+        assert get(server, client(authority))[0] == 200
+    assert server.certificates
+    assert server.certificates.reload_errors == 1
+
+
 def unusable(config: TlsServerConfig) -> str:
     with pytest.raises(SettingsError) as caught:
         Certificates(config)

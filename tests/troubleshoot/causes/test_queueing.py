@@ -295,6 +295,7 @@ def test_a_few_aborts_are_ordinary(diagnose_all: Diagnose, scrapes: type[Scrapes
     assert "thr_client_disconnects" not in said.causes
 
 
+@pytest.mark.no_cover
 def test_a_few_preemptions_at_once_in_a_calm_hour_are_no_thrash(diagnose_all: Diagnose, scrapes: type[Scrapes]) -> None:
     burst = {**CALM, "preemptions": 0.5, "kv": 0.97}
 

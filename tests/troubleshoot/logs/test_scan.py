@@ -75,6 +75,7 @@ def triples(located: list[Located]) -> list[tuple[int, int, bytes]]:
 
 
 @pytest.mark.parametrize("recording", bundled())
+@pytest.mark.no_cover
 def test_each_recording_gives_what_a_line_by_line_reading_gives(
     recording: str, reference: Reference, stream_source: type[StreamSource], file_source: OpenFile
 ) -> None:
@@ -88,6 +89,7 @@ def test_each_recording_gives_what_a_line_by_line_reading_gives(
     assert (of_file.counts, of_file.located, of_file.lines) == (whole.counts, whole.located, whole.lines)
 
 
+@pytest.mark.no_cover
 def test_all_recordings_in_a_row_in_full_detail(
     reference: Reference, stream_source: type[StreamSource], file_source: OpenFile
 ) -> None:
@@ -112,6 +114,7 @@ def assert_like_reference_with_thinning(result: ScanResult, content: bytes, refe
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.no_cover
 def test_a_striped_file_counts_and_keeps_rare_lines_exactly(
     workers: int, reference: Reference, file_source: OpenFile
 ) -> None:
@@ -171,6 +174,7 @@ def soup(seed: int, lines: int = 4000) -> tuple[bytes, list[tuple[int, int]]]:
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("block_bytes", BLOCKS)
+@pytest.mark.no_cover
 def test_planted_lines_are_found_at_their_places(
     seed: int, block_bytes: int, stream_source: type[StreamSource], file_source: OpenFile
 ) -> None:
