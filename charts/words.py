@@ -25,13 +25,18 @@ def last(values: Values) -> float | None:
 
 def summary(block: TimeSeries | Heatmap, title: str) -> str:
     """Return what a plot shows in one paragraph: kind, time, and the extremes of each series."""
-    span = f" from {clock(block.times[0])} to {clock(block.times[-1])}" if block.times else ""
+    told_time = _elapsed if isinstance(block, TimeSeries) and block.elapsed else clock
+    span = f" from {told_time(block.times[0])} to {told_time(block.times[-1])}" if block.times else ""
     if isinstance(block, Heatmap):
         total = sum(value for row in block.counts for value in row if value is not None and math.isfinite(value))
         return f"Heatmap: {title}{span}, {len(block.bounds)} buckets, {text(total, block.count_unit)} in all."
     told = "; ".join(_told(series, series.unit or block.unit) for series in block.series[:_MOST_SERIES])
     more = len(block.series) - _MOST_SERIES
     return f"Line chart: {title}{span}. {told}{f'; and {more} more' if more > 0 else ''}."
+
+
+def _elapsed(seconds: float) -> str:
+    return f"{seconds:,.0f} s"
 
 
 def _told(series: Series, unit: str) -> str:

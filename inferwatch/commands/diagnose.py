@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from inferwatch.commands.diagnose_arguments import (
 )
 
 if TYPE_CHECKING:
+    from troubleshoot.evidence import Evidence
     from troubleshoot.findings import Diagnosis
     from troubleshoot.report import Format
 
@@ -98,20 +100,34 @@ def command(
         raise click.UsageError("nothing to read; give --log FILE, --metrics URL, or both")
     arguments = Arguments(logs, metrics, window, report, fail_on, engine or "", symptom or "")
 
-    def show(diagnosis: Diagnosis) -> None:
+    if report == "html":
+        _check_page(output)
+
+    def show(diagnosis: Diagnosis, evidence: Evidence) -> None:
         if output is None:
-            print_report(diagnosis, arguments)
+            print_report(diagnosis, evidence, arguments)
         else:
-            _write_report(diagnosis, report, output)
+            _write_report(diagnosis, evidence, report, output)
 
     ctx.exit(run(arguments, show))
 
 
-def _write_report(diagnosis: Diagnosis, report: Format, output: Path) -> None:
+def _check_page(output: Path | None) -> None:
+    """Refuse to fill a terminal with a page; say beforehand that it will have no charts, where that is so."""
+    from charts import library
+
+    if output is None and sys.stdout.isatty():
+        raise click.UsageError("--format html writes a page for a browser; give -o report.html")
+    missing = library.missing()
+    if missing:
+        click.echo(f"inferwatch: the page is written without charts: {missing}", err=True)
+
+
+def _write_report(diagnosis: Diagnosis, evidence: Evidence, report: Format, output: Path) -> None:
     from troubleshoot.report import render
 
     try:
         with output.open("w", encoding="utf-8") as stream:
-            render(diagnosis, report, stream=stream)
+            render(diagnosis, report, stream=stream, evidence=evidence)
     except OSError as error:
         raise click.UsageError(f"{output}: cannot be written ({error.strerror}); choose another --output") from error

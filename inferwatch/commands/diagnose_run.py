@@ -12,6 +12,7 @@ from troubleshoot.progress import progress_on
 
 if TYPE_CHECKING:
     from inferwatch.commands.diagnose_arguments import Arguments
+    from troubleshoot.evidence import Evidence
     from troubleshoot.findings import Diagnosis
 
 STATUS_FOUND = 1
@@ -19,8 +20,8 @@ STATUS_UNREADABLE = 2
 STATUS_INCONCLUSIVE = 3
 
 
-def run(arguments: Arguments, show: Callable[[Diagnosis], None]) -> int:
-    """Read, judge and `show`; the exit status."""
+def run(arguments: Arguments, show: Callable[[Diagnosis, Evidence], None]) -> int:
+    """Read, judge and `show`, with what was judged; the exit status."""
 
     def load() -> None:
         """Import what comes after the reading, a third of the program's modules, while a large log is searched."""
@@ -45,14 +46,14 @@ def run(arguments: Arguments, show: Callable[[Diagnosis], None]) -> int:
     from troubleshoot.findings import Severity
 
     diagnosis = diagnose(collected.evidence, collected.inputs, interrupted=collected.interrupted)
-    show(diagnosis)
+    show(diagnosis, collected.evidence)
     if any(finding.severity >= Severity[arguments.fail_on.upper()] for finding in diagnosis.findings):
         return STATUS_FOUND
     return STATUS_INCONCLUSIVE if diagnosis.verdict == "inconclusive" else 0
 
 
-def print_report(diagnosis: Diagnosis, arguments: Arguments) -> None:
+def print_report(diagnosis: Diagnosis, evidence: Evidence, arguments: Arguments) -> None:
     """Write the report to standard output."""
     from troubleshoot.report import render
 
-    render(diagnosis, arguments.report, stream=sys.stdout)
+    render(diagnosis, arguments.report, stream=sys.stdout, evidence=evidence)
