@@ -70,13 +70,21 @@ def _time_series(block: TimeSeries) -> Figure:
     second = _time_scale(block)
     marks = [*_tints(block.spans, second), *_marks(block.moments, second)]
     layout = _layout(block.times, [*_threshold_shapes(block.thresholds, scales[block.unit]), *marks])
+    if block.times:
+        room = _half_a_step(block.times) if any(series.draw == "bars" for series in block.series) else 0.0
+        ends = (block.times[0] - room, block.times[-1] + room)
+        layout["xaxis"]["range"] = [round(time * second) for time in ends]
     if block.elapsed:
-        layout["xaxis"] |= {"type": "linear", "range": [*block.times[:1], *block.times[-1:]] or None}
-        layout["xaxis"] |= {"ticksuffix": " s", "tickformat": ",", "hoverformat": ","}
+        layout["xaxis"] |= {"type": "linear", "ticksuffix": " s", "tickformat": ",", "hoverformat": ","}
     for number, unit in enumerate(units):
         layout[f"yaxis{number + 1 if number else ''}"] = _value_axis(block, scales[unit], unit, secondary=number)
     layout["barmode"] = "stack" if block.stacked else "group"
     return {"traces": traces, "layout": layout}
+
+
+def _half_a_step(times: Sequence[float]) -> float:
+    """What the first and the last bar need beside their time, so that all of them is seen."""
+    return (times[-1] - times[0]) / (len(times) - 1) / 2 if len(times) > 1 else 0.0
 
 
 def _of_unit(block: TimeSeries, unit: str) -> Iterable[Values]:

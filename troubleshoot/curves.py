@@ -154,7 +154,7 @@ def quantiles(timeline: Timeline, name: str, share: float, moments: Sequence[Mom
 
 
 def levels(series: Series, moments: Sequence[Moment]) -> Values:
-    """The mean of a gauge's points in each moment; None where it was not read."""
+    """The mean of a gauge's points in each moment, else its last value; None where it was not read for a minute."""
     found: list[float | None] = []
     for moment in moments:
         points = [
@@ -162,5 +162,5 @@ def levels(series: Series, moments: Sequence[Moment]) -> Values:
             for time_seconds, value in series.within((moment.start_seconds, moment.end_seconds))
             if time_seconds > moment.start_seconds
         ]
-        found.append(sum(points) / len(points) if points else None)
+        found.append(sum(points) / len(points) if points else series.recent(moment.end_seconds))
     return tuple(found)

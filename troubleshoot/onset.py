@@ -60,11 +60,15 @@ def _stall(moments: Sequence[Moment]) -> Iterator[Mark]:
 def restarts(timeline: Timeline) -> tuple[Mark, ...]:
     """When the server went away, came back, or was replaced by a new process."""
     marks = []
+    answered = False
     for (_, before), (time_seconds, after) in pairwise(timeline.points("up", min)):
+        answered = answered or before > 0
         if before > after:
             marks.append(Mark(time_seconds, "the server does not answer"))
         elif after > before:
-            marks.append(Mark(time_seconds, "the server answers again", "recovery"))
+            marks.append(
+                Mark(time_seconds, f"the server {'answers again' if answered else 'begins to answer'}", "recovery")
+            )
     for series in timeline.all("llm_generation_tokens_total"):
         marks += [
             Mark(time_seconds, "counters begin anew: the server was restarted", "restart")

@@ -29,7 +29,10 @@ def render_html(diagnosis: Diagnosis, evidence: Evidence | None = None) -> str:
     """
     diagnosis = safe(diagnosis)
     drawn = shown(evidence) if evidence is not None else ()
-    root = [finding_card(finding, number) for number, finding in enumerate(diagnosis.findings[:1], 1)]
+    root = [
+        finding_card(finding, 1, title="Why, and what to change" if finding.title == diagnosis.summary else "")
+        for finding in diagnosis.findings[:1]
+    ]
     others = [finding_card(finding, number) for number, finding in enumerate(diagnosis.findings[1:], 2)]
     parts = [
         element("section", *root, id="cause", aria_label="Cause") if root else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from catalog.gpu import GPU_FIELDS, is_blank
 from charts.blocks import Cell, Moment, Panel, Series, Span, Threshold, TimeSeries
@@ -70,10 +70,11 @@ def cells(shown: Shown, marks: Sequence[Moment], span: Span | None, family: Fami
                 chart.title,
                 notes=chart.notes,
             ),
-            _WIDTH,
+            # An odd chart at the end has the row for itself.
+            _WIDTH if number < len(charts) or number % 2 == 0 else 2 * _WIDTH,
             _HEIGHT,
         )
-        for chart in charts
+        for number, chart in enumerate(charts, 1)
     )
 
 
@@ -97,10 +98,9 @@ def _first_token(shown: Shown) -> Iterator[Chart]:
     prefill = means(timeline, "llm_request_prefill_seconds", moments)
     first = "llm_time_to_first_token_seconds"
     is_split = any(value is not None for value in queue) and any(value is not None for value in prefill)
-    measured = (
-        Series("mean", means(timeline, first, moments), "#8A8A8A", apart=True, dashed=True),
-        Series("p95", quantiles(timeline, first, 0.95, moments), RED, apart=True),
-    )
+    mean = Series("mean", means(timeline, first, moments), GREEN, width=2)
+    p95 = Series("p95 of both", quantiles(timeline, first, 0.95, moments), RED, draw="points", apart=True)
+    measured = (p95,) if is_split else (mean, replace(p95, name="p95"))
     parts = (
         Series("queue, mean", queue, ORANGE, draw="bars" if is_split else "line"),
         Series("prefill, mean", prefill, BLUE, draw="bars" if is_split else "line"),
@@ -184,13 +184,22 @@ def _gpu(shown: Shown) -> Iterator[Chart]:
         notes=("A resident kernel is not a busy GPU: one serial client keeps this at 100 %.",) if activity else (),
     )
     clocks = tuple(_of_gpus(shown, "DCGM_FI_DEV_SM_CLOCK", "SM clock"))
-    power = tuple(_of_gpus(shown, "DCGM_FI_DEV_POWER_USAGE", "power", unit="watt"))
-    yield Chart("gpu_clock", "GPU clock and power", (*clocks, *power), "mhertz")
+    yield Chart("gpu_clock", "GPU clock", clocks, "mhertz")
+    yield Chart("gpu_power", "GPU power", tuple(_of_gpus(shown, "DCGM_FI_DEV_POWER_USAGE", "power")), "watt")
     used = tuple(_of_gpus(shown, "DCGM_FI_DEV_FB_USED", "used", _MIB))
-    yield Chart("gpu_memory", "GPU memory used", used, "bytes")
+    free = tuple(_of_gpus(shown, "DCGM_FI_DEV_FB_FREE", "free", _MIB))
+    total = max((sum(pair) for one, rest in zip(used, free, strict=False) for pair in _both(one, rest)), default=None)
+    yield Chart("gpu_memory", "GPU memory used", used, "bytes", maximum=total)
 
 
-def _of_gpus(shown: Shown, field: str, title: str, scale: float = 1.0, unit: str = "") -> Iterator[Series]:
+def _both(one: Series, other: Series) -> Iterator[tuple[float, float]]:
+    """The values of two lines at the times at which both have one."""
+    for pair in zip(one.values, other.values, strict=True):
+        if pair[0] is not None and pair[1] is not None:
+            yield pair[0], pair[1]
+
+
+def _of_gpus(shown: Shown, field: str, title: str, scale: float = 1.0) -> Iterator[Series]:
     """A line for each GPU; of many, their lowest, mean and highest."""
     if shown.timeline is None:
         return
@@ -206,9 +215,8 @@ def _of_gpus(shown: Shown, field: str, title: str, scale: float = 1.0, unit: str
             "mean": tuple(sum(column) / len(column) if column else None for column in columns),
             "highest": tuple(max(column, default=None) for column in columns),
         }
-    dashed = bool(unit)
     for row, values in rows.items():
-        yield Series(title if len(rows) == 1 else f"{title}, {row}", values, unit=unit, dashed=dashed)
+        yield Series(title if len(rows) == 1 else f"{title}, {row}", values, width=2)
 
 
 def _scaled(values: Values, scale: float) -> Values:

@@ -13,10 +13,10 @@ _UNIX_2001 = 1e9
 """Times below are those of a log, whose clock has no date."""
 
 
-def finding_card(finding: Finding, number: int) -> Html:
-    """One finding; the first is the root cause."""
+def finding_card(finding: Finding, number: int, *, title: str = "") -> Html:
+    """One finding; the first is the root cause. `title` stands in its own's place where that is the page's."""
     name = f"finding-{number}"
-    heading = element("h2" if number == 1 else "h3", bdi(finding.title), id=f"{name}-title")
+    heading = element("h2" if number == 1 else "h3", title or bdi(finding.title), id=f"{name}-title")
     judged = element(
         "p",
         element("span", finding.severity.label, class_="pill"),
@@ -64,8 +64,8 @@ def _fix(fix: Fix) -> Html:
     if before:
         change += [" ", element("span", "from " if after else "now ", class_="word"), code(before, class_="from-value")]
     if after:
-        change += [" ", element("span", "→", aria_hidden="true"), element("span", " to ", class_="sr")]
-        change.append(code(after, class_="to-value"))
+        arrow = (element("span", "→\u00a0", aria_hidden="true"), element("span", "to ", class_="sr"))
+        change += [" ", *arrow, code(after, class_="to-value")]
     reason = element("p", bdi(fix.why), class_="reason") if fix.why else None
     effect = element("p", "Effect: ", bdi(fix.effect), class_="effect") if fix.effect else None
     return element("li", element("p", *change, class_="change"), reason, effect)

@@ -98,9 +98,14 @@ def marks_of(diagnosis: Diagnosis, shown: Shown) -> tuple[Mark, ...]:
 
 def _story(marks: Sequence[Mark], shown: Shown, span: Span | None) -> Html | None:
     """The marks in words, each with the colour of its line in the charts."""
+    already = "; ".join(mark.text for mark in marks if mark.already)
     items = [
-        element("li", _key(_COLOURS[mark.kind], "line"), _time(mark, shown), " ", bdi(mark.text)) for mark in marks
+        element("li", _key(_COLOURS[mark.kind], "line"), _time(mark, shown), " ", bdi(mark.text))
+        for mark in marks
+        if not mark.already
     ]
+    if already:
+        items.insert(0, element("li", element("time", "From the start of the data"), " ", bdi(already)))
     if span:
         length = wording.span(span.end - span.start)
         between = "" if shown.source == "log" else f", {clock(span.start)[11:19]} to {clock(span.end)[11:]}"
@@ -109,8 +114,6 @@ def _story(marks: Sequence[Mark], shown: Shown, span: Span | None) -> Html | Non
 
 
 def _time(mark: Mark, shown: Shown) -> Html:
-    if mark.already:
-        return element("time", "before the data begins")
     if shown.source == "log":
         return element("time", f"after {text(mark.seconds - shown.moments[0].start_seconds, 's')}")
     return element("time", clock(mark.seconds)[11:])
