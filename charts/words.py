@@ -8,14 +8,26 @@ from datetime import UTC, datetime
 from charts.blocks import Heatmap, Series, TimeSeries, Values
 from charts.units import text
 
-__all__ = ["clock", "last", "summary"]
+__all__ = ["clock", "last", "summary", "time_of_day"]
 
 _MOST_SERIES = 8
 
 
 def clock(unix_seconds: float) -> str:
-    """Return a time of day in UTC, with its date."""
-    return datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    """Return a time of day in UTC, with its date; of a time that no calendar has, its seconds."""
+    return _written(unix_seconds, "%Y-%m-%d %H:%M:%S UTC")
+
+
+def time_of_day(unix_seconds: float) -> str:
+    """Return a time of day in UTC, without its date."""
+    return _written(unix_seconds, "%H:%M:%S UTC")
+
+
+def _written(unix_seconds: float, form: str) -> str:
+    try:
+        return datetime.fromtimestamp(unix_seconds, UTC).strftime(form)
+    except (OverflowError, OSError, ValueError):
+        return f"{unix_seconds:g} s since 1970"
 
 
 def last(values: Values) -> float | None:

@@ -149,6 +149,12 @@ def test_a_plot_without_the_library_is_a_line_that_says_what_to_install(monkeypa
         page("Plots", [Section("", (Cell(Panel(plot)),))])
 
 
+def test_what_is_missing_is_said_before_anything_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert library.missing() == ""
+    without_plotly(monkeypatch)
+    assert library.missing() == "plots need plotly: pip install 'inferwatch[preview]'"
+
+
 def without_plotly(monkeypatch: pytest.MonkeyPatch) -> None:
     own_import = builtins.__import__
 

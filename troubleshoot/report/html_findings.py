@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from charts.words import clock
+from charts.words import time_of_day
 from troubleshoot.findings import EvidenceItem, Finding, Fix, LogEvidence, MetricEvidence
 from troubleshoot.report import wording
 from troubleshoot.report.html_elements import Html, bdi, code, element, fragment
@@ -109,10 +109,7 @@ def _over(item: MetricEvidence) -> Html:
     length = wording.span(end - start)
     if not _UNIX_2001 < start < end:
         return fragment([length])
-    try:
-        between = f"{clock(start)[11:19]} to {clock(end)[11:]}"
-    except (ValueError, OverflowError, OSError):
-        return fragment([length])
+    between = f"{time_of_day(start).removesuffix(' UTC')} to {time_of_day(end)}"
     return fragment([length, " ", element("span", between, class_="note")])
 
 

@@ -8,7 +8,7 @@ from charts import library
 from charts.blocks import Cell, Moment, Panel, Section, Span, Stat, Value
 from charts.page import section_markup
 from charts.units import text
-from charts.words import clock
+from charts.words import time_of_day
 from troubleshoot.curves import Shown, Values, means, per_second
 from troubleshoot.findings import Diagnosis
 from troubleshoot.onset import Kind, Mark, restarts, troubles
@@ -108,7 +108,8 @@ def _story(marks: Sequence[Mark], shown: Shown, span: Span | None) -> Html | Non
         items.insert(0, element("li", element("time", "From the start of the data"), " ", bdi(already)))
     if span:
         length = wording.span(span.end - span.start)
-        between = "" if shown.source == "log" else f", {clock(span.start)[11:19]} to {clock(span.end)[11:]}"
+        ends = (time_of_day(span.start).removesuffix(" UTC"), time_of_day(span.end))
+        between = "" if shown.source == "log" else f", {ends[0]} to {ends[1]}"
         items.append(element("li", _key(span.colour, "tint"), f"the time that was judged: {length}{between}"))
     return element("ul", *items, class_="story", aria_label="What began when") if items else None
 
@@ -116,7 +117,7 @@ def _story(marks: Sequence[Mark], shown: Shown, span: Span | None) -> Html | Non
 def _time(mark: Mark, shown: Shown) -> Html:
     if shown.source == "log":
         return element("time", f"after {text(mark.seconds - shown.moments[0].start_seconds, 's')}")
-    return element("time", clock(mark.seconds)[11:])
+    return element("time", time_of_day(mark.seconds))
 
 
 def _key(colour: str, kind: str) -> Html:
