@@ -17,6 +17,8 @@ Values = tuple[float | None, ...]
 MOST_POINTS = 240
 """A plot is some 500 pixels wide."""
 _LEAST_CONTEXT_SECONDS = 60.0
+_LAST_SECOND = 253_402_300_800.0
+"""The end of the year 9999 in unix seconds."""
 _MOST_BUCKET_LOOKUPS = 400_000
 """A quantile over time looks at every bucket in every moment: of hundreds of servers that takes seconds."""
 
@@ -50,17 +52,27 @@ def shown(evidence: Evidence) -> tuple[Shown, ...]:
     told_by_metrics = False
     if timeline is not None and len(timeline.scrape_times) > 1:
         by_metrics = serving is not None and serving.source == "metrics"
-        moments = serving.all_moments if serving and by_metrics else from_metrics(timeline)
+        moments = _in_time(serving.all_moments if serving and by_metrics else from_metrics(timeline))
         window = serving.window if serving and by_metrics else None
         told_by_metrics = any(moment.running is not None or moment.generation_rate is not None for moment in moments)
-        found.append(Shown("metrics", thinned(_around(moments, window)), moments, window, timeline))
+        found.append(Shown("metrics", thinned(_around(moments, window)), moments, _within(window, moments), timeline))
     if not told_by_metrics and evidence.log and evidence.log.statistics:
         lines = from_log(evidence.log.statistics)
-        rising = _rising(lines)
+        rising = _rising(_in_time(lines))
         seen = evidence.log_serving
         window = seen.window if seen else None
-        found.append(Shown("log", thinned(_around(rising, window)), rising, window, None, len(lines) - len(rising)))
+        drawn, left_out = thinned(_around(rising, window)), len(lines) - len(rising)
+        found.append(Shown("log", drawn, rising, _within(window, rising), None, left_out))
     return tuple(one for one in found if len(one.moments) > 1)
+
+
+def _in_time(moments: Sequence[Moment]) -> tuple[Moment, ...]:
+    """Those at times that a calendar has: an input may say anything, NaN and the year 10 000 included."""
+    return tuple(
+        moment
+        for moment in moments
+        if moment.start_seconds > -_LAST_SECOND and moment.start_seconds < moment.end_seconds < _LAST_SECOND
+    )
 
 
 def _rising(moments: Sequence[Moment]) -> tuple[Moment, ...]:
@@ -79,6 +91,13 @@ def _around(moments: Sequence[Moment], window: Window | None) -> tuple[Moment, .
     context = max(window[1] - window[0], _LEAST_CONTEXT_SECONDS)
     first, last = window[0] - context, window[1] + context / 2
     return tuple(moment for moment in moments if first <= moment.start_seconds and moment.end_seconds <= last)
+
+
+def _within(window: Window | None, moments: Sequence[Moment]) -> Window | None:
+    """The window as far as the moments go."""
+    if window is None or not moments:
+        return None
+    return max(window[0], moments[0].start_seconds), min(window[1], moments[-1].end_seconds)
 
 
 def thinned(moments: Sequence[Moment], most: int = MOST_POINTS) -> tuple[Moment, ...]:

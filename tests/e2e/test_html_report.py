@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from contextlib import chdir
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -74,11 +74,12 @@ def report_of(tmp_path_factory: pytest.TempPathFactory) -> Report:
     @cache
     def write(name: str) -> Path:
         recording = load(name)
-        collected = collect(Request([str(recording.log_path)], [str(recording.metrics_path)]))
+        # From beside the files, as a reader would: the page names them as they are given.
+        with chdir(recording.folder):
+            collected = collect(Request([recording.log_path.name], [recording.metrics_path.name]))
         assert collected.evidence is not None
-        inputs = [replace(read, name=Path(read.name).name) for read in collected.inputs]
         page = tmp_path_factory.mktemp(name) / "report.html"
-        page.write_text(render_html(diagnose(collected.evidence, inputs), collected.evidence), "utf-8")
+        page.write_text(render_html(diagnose(collected.evidence, collected.inputs), collected.evidence), "utf-8")
         return page
 
     return write

@@ -12,9 +12,11 @@ from tests.troubleshoot.conftest import EngineLog, Scrapes
 from tests.troubleshoot.test_moments import BUSY, QUEUED, stretch
 from troubleshoot.collect import Request, collect
 from troubleshoot.curves import MOST_POINTS, levels, means, per_second, quantiles, rates, shown, thinned
+from troubleshoot.diagnosis import diagnose
 from troubleshoot.evidence import Evidence
 from troubleshoot.metrics.timeline import Timeline
 from troubleshoot.moments import Moment
+from troubleshoot.report.html import render_html
 
 
 def evidence(tmp_path: Path, metrics: str = "", log: str = "") -> Evidence:
@@ -71,6 +73,17 @@ def test_metrics_of_a_gpu_alone_leave_the_engine_to_the_log(tmp_path: Path) -> N
     log = EngineLog().healthy_start().stats(8).stats(8).stats(8).text
     gpu = "".join(f'DCGM_FI_DEV_GPU_UTIL{{gpu="0"}} 50 {1_700_000_000 + 2 * n}\n' for n in range(10)) + "# EOF\n"
     assert [one.source for one in shown(evidence(tmp_path, gpu, log))] == ["metrics", "log"]
+
+
+@pytest.mark.parametrize("stamp", ["NaN", "+Inf", "1e300", "-5e13", "9e15"])
+def test_a_time_that_no_calendar_has_is_not_drawn(tmp_path: Path, stamp: str) -> None:
+    text = Scrapes().phase(40, running=8, waiting=30, generation=500.0, steps=50.0).text
+    last = text.splitlines()[-2].rsplit(" ", 1)[1]
+    found = evidence(tmp_path, metrics=text.replace(f" {last}\n", f" {stamp}\n"))
+    for drawn in shown(found):
+        assert all(1.6e9 < time < 1.8e9 for time in drawn.times)
+        assert drawn.window is None or 1.6e9 < drawn.window[0] <= drawn.window[1] < 1.8e9
+    assert render_html(diagnose(found), found)
 
 
 def test_one_scrape_or_one_line_is_no_window(tmp_path: Path) -> None:

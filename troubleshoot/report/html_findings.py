@@ -27,32 +27,32 @@ def finding_card(finding: Finding, number: int, *, title: str = "") -> Html:
     return element(
         "article",
         element("header", judged, heading),
-        *_body(finding),
+        *_body(finding, "h3" if number == 1 else "h4"),
         class_=f"finding {finding.severity.label}",
         id=name,
         aria_labelledby=f"{name}-title",
     )
 
 
-def _body(finding: Finding) -> Iterator[Html]:
+def _body(finding: Finding, heading: str) -> Iterator[Html]:
     if finding.explanation:
         yield element("p", bdi(finding.explanation), class_="why")
     if finding.explained_by:
         root = code(finding.explained_by)
         yield element("p", "Brought about by ", root, ": what mends it mends this.", class_="from")
     elif finding.fixes:
-        yield _fixes(finding.fixes)
+        yield _fixes(finding.fixes, heading)
     if finding.evidence:
-        yield _evidence(finding.evidence)
+        yield _evidence(finding.evidence, heading)
     runbook = [" · ", code(finding.runbook)] if finding.runbook else []
     yield element("p", "Read on: ", code(f"inferwatch explain {finding.cause}"), *runbook, class_="next")
 
 
-def _fixes(fixes: Sequence[Fix]) -> Html:
+def _fixes(fixes: Sequence[Fix], heading: str) -> Html:
     title = "What to change" if len(fixes) == 1 else "What to change, the best first"
     return element(
         "section",
-        element("h4", title),
+        element(heading, title),
         element("ol", *(_fix(fix) for fix in fixes), class_="fixes"),
         class_="part",
     )
@@ -71,12 +71,12 @@ def _fix(fix: Fix) -> Html:
     return element("li", element("p", *change, class_="change"), reason, effect)
 
 
-def _evidence(items: Sequence[EvidenceItem]) -> Html:
+def _evidence(items: Sequence[EvidenceItem], heading: str) -> Html:
     measured = [item for item in items if isinstance(item, MetricEvidence)]
     quoted = [item for item in items if isinstance(item, LogEvidence)]
     return element(
         "section",
-        element("h4", "Evidence"),
+        element(heading, "Evidence"),
         _measured(measured) if measured else None,
         element("ol", *(_line(item) for item in quoted), class_="lines") if quoted else None,
         class_="part",

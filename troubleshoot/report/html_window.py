@@ -30,7 +30,7 @@ def key_figures(diagnosis: Diagnosis, shown: Sequence[Shown]) -> Html | None:
     if not values:
         return None
     tiles = tuple(Cell(Panel(Stat((value,)), value.name), 4, 3) for value in values)
-    return Html(section_markup(Section("", tiles), "figures"))
+    return Html(section_markup(Section("", tiles, opens_chapter=True), "figures"))
 
 
 def _figures(diagnosis: Diagnosis, shown: Shown | None) -> Iterator[Value]:
@@ -79,7 +79,7 @@ def _drawn(diagnosis: Diagnosis, shown: Shown, key: str) -> Html:
     if missing:
         told.append(_notice(f"No charts here: {missing}, then write the report again."))
     elif charts:
-        told.append(Html(section_markup(Section("", charts), key)))
+        told.append(Html(section_markup(Section("", charts, opens_chapter=True), key)))
     else:
         told.append(_notice("No charts: the metrics hold no series of an engine or a GPU that changes over time."))
     return fragment(told)
