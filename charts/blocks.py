@@ -22,6 +22,7 @@ __all__ = [
     "Section",
     "Segment",
     "Series",
+    "Span",
     "Stat",
     "StateTimeline",
     "Table",
@@ -54,10 +55,20 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of time that is worth a tint behind every line: an incident, a maintenance window."""
+
+    start: float
+    end: float
+    colour: str = "#999999"
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
     """One line: `values` stand at the block's times. `unit` "" takes the block's; a unit of its own has an axis.
 
     `draw` says how: a line, a line with steps, bars, or points. `fill` is the opacity of the area below, 0 for none.
+    One that stands `apart` is not stacked upon the others of a stacked block.
     """
 
     name: str
@@ -68,11 +79,15 @@ class Series:
     fill: float = 0.0
     width: float = 1.5
     dashed: bool = False
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TimeSeries:
-    """Values over time. Thresholds are drawn as lines; `minimum` and `maximum` bound the axis where they are given."""
+    """Values over time. Thresholds are drawn as lines; `minimum` and `maximum` bound the axis where they are given.
+
+    `elapsed` times are seconds since a start that has no date, and are written so.
+    """
 
     times: tuple[float, ...]
     series: tuple[Series, ...]
@@ -83,6 +98,8 @@ class TimeSeries:
     minimum: float | None = None
     maximum: float | None = None
     logarithmic: bool = False
+    spans: tuple[Span, ...] = ()
+    elapsed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import hashlib
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["ChartsUnavailableError", "draw_script", "integrity", "packed_library", "plotly_script", "style"]
+__all__ = ["ChartsUnavailableError", "draw_script", "integrity", "missing", "packed_library", "plotly_script", "style"]
 
 
 class ChartsUnavailableError(Exception):
@@ -23,6 +23,15 @@ def plotly_script() -> str:
     except ImportError as error:
         raise ChartsUnavailableError("plots need plotly: pip install 'inferwatch[preview]'") from error
     return str(get_plotlyjs())
+
+
+def missing() -> str:
+    """Return why plots cannot be drawn, with what to install; "" where they can."""
+    try:
+        plotly_script()
+    except ChartsUnavailableError as error:
+        return str(error)
+    return ""
 
 
 @cache

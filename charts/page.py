@@ -11,7 +11,7 @@ from charts.library import draw_script, integrity, packed_library, plotly_script
 from charts.markup import is_plot, markdown, markup
 from charts.words import clock
 
-__all__ = ["page"]
+__all__ = ["document", "page", "section_markup"]
 
 _COLUMNS = 24
 
@@ -29,32 +29,54 @@ def page(
     `lead` and `footer` are CommonMark; `facts` are names and values that stand below the title. Pages with a plot
     carry the chart library. Raises ChartsUnavailableError when that is not installed.
     """
-    has_plots = any(is_plot(cell.panel.block) for section in sections for cell in section.cells)
-    body = "".join(_section(section, number) for number, section in enumerate(sections, 1))
+    body = "".join(section_markup(section, str(number)) for number, section in enumerate(sections, 1))
     told = "".join(f"<div><dt>{escape(name)}</dt><dd><bdi>{escape(value)}</bdi></dd></div>" for name, value in facts)
-    document = "".join(
+    header = "".join(
+        (
+            f"<h1>{escape(title)}</h1>",
+            f'<div class="prose lead">{markdown(lead)}</div>' if lead else "",
+            f'<dl class="facts">{told}</dl>' if told else "",
+        )
+    )
+    has_plots = any(is_plot(cell.panel.block) for section in sections for cell in section.cells)
+    return document(
+        title,
+        header,
+        _contents(sections),
+        body,
+        footer=f'<footer class="prose">{markdown(footer)}</footer>' if footer else "",
+        has_plots=has_plots,
+    )
+
+
+def document(
+    title: str, header: str, contents: str, body: str, *, footer: str = "", more_style: str = "", has_plots: bool
+) -> str:
+    """Return a document around HTML that the caller wrote: whatever in it comes from data is escaped already.
+
+    `more_style` is a style sheet behind the page's own. No request can leave the document, whatever is in it: its
+    policy allows its own scripts alone. Raises ChartsUnavailableError when it has plots and cannot draw them.
+    """
+    whole = "".join(
         (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',
             f'<meta http-equiv="Content-Security-Policy" content="{escape(_policy(has_plots))}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="referrer" content="no-referrer"><meta name="color-scheme" content="light dark">',
-            f'<link rel="icon" href="data:,"><title>{escape(title)}</title><style>{style()}</style></head>\n<body>',
-            '<a class="skip" href="#content">To the content</a>',
-            f"<header><h1>{escape(title)}</h1>",
-            f'<div class="prose lead">{markdown(lead)}</div>' if lead else "",
-            f'<dl class="facts">{told}</dl>' if told else "",
+            f'<link rel="icon" href="data:,"><title>{escape(title)}</title>',
+            f"<style>{style()}{more_style}</style></head>\n",
+            f'<body><a class="skip" href="#content">To the content</a><header>{header}',
             "<noscript><p class='notice problem'>Plots need JavaScript; numbers and tables do not.</p></noscript>"
             if has_plots
             else "",
-            f'</header>{_contents(sections)}<main id="content">{body}</main>',
-            f'<footer class="prose">{markdown(footer)}</footer>' if footer else "",
+            f'</header>{contents}<main id="content">{body}</main>{footer}',
             f'<script type="text/plain" id="library">{packed_library()}</script>' if has_plots else "",
             f"<script>{draw_script()}</script>",
             "</body></html>\n",
         )
     )
     # Text from elsewhere may hold halves of surrogate pairs, which no file can.
-    return document.encode("utf-8", "replace").decode("utf-8")
+    return whole.encode("utf-8", "replace").decode("utf-8")
 
 
 def _policy(has_plots: bool) -> str:
@@ -74,14 +96,15 @@ def _contents(sections: Sequence[Section]) -> str:
     return f'<nav aria-label="Contents"><ul>{"".join(links)}</ul></nav>' if len(links) > 1 else ""
 
 
-def _section(section: Section, number: int) -> str:
+def section_markup(section: Section, key: str) -> str:
+    """Return a section as HTML; `key` makes its ids its own on the page."""
     level = 2 if section.opens_chapter else 3
     heading = f"<h{level}>{escape(section.title)}</h{level}>" if section.title else ""
     lead = f'<div class="prose">{markdown(section.lead)}</div>' if section.lead else ""
-    cells = "".join(_cell(cell, f"{number}-{i}", level + 1) for i, cell in enumerate(section.cells, 1))
+    cells = "".join(_cell(cell, f"{key}-{i}", level + 1) for i, cell in enumerate(section.cells, 1))
     grid = f'<div class="grid">{cells}</div>' if cells else ""
     label = f' aria-label="{escape(section.title)}"' if section.title else ""
-    return f'<section id="section-{number}"{label}>{heading}{lead}{_moments(section.moments)}{grid}</section>'
+    return f'<section id="section-{key}"{label}>{heading}{lead}{_moments(section.moments)}{grid}</section>'
 
 
 def _moments(moments: Iterable[Moment]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from charts.blocks import Heatmap, Moment, Series, Threshold, TimeSeries, Values
+from charts.blocks import Heatmap, Moment, Series, Span, Threshold, TimeSeries, Values
 from charts.colours import checked, or_palette
 from charts.units import Scale, scale_for, text
 
@@ -46,9 +46,15 @@ def plot_text(words: str) -> str:
 
 
 def figure(block: TimeSeries | Heatmap) -> Figure:
-    """Return `times` in milliseconds, plotly's `traces` (which take them as their x) and `layout`."""
+    """Return `times` in milliseconds (elapsed ones in seconds), plotly's `traces` over them, and `layout`."""
     drawn = _time_series(block) if isinstance(block, TimeSeries) else _heatmap(_without_empty_ends(block))
-    return {"times": [round(time * 1000) for time in block.times], **drawn}
+    scale = _time_scale(block)
+    return {"times": [round(time * scale) for time in block.times], **drawn}
+
+
+def _time_scale(block: TimeSeries | Heatmap) -> int:
+    """What a second is on the axis: dates count milliseconds."""
+    return 1 if isinstance(block, TimeSeries) and block.elapsed else 1000
 
 
 def _time_series(block: TimeSeries) -> Figure:
@@ -61,11 +67,24 @@ def _time_series(block: TimeSeries) -> Figure:
         _trace(series, colour, scales[series.unit or block.unit], axes[series.unit or block.unit], block.stacked)
         for series, colour in zip(block.series, or_palette(one.colour for one in block.series), strict=True)
     ]
-    layout = _layout(block.times, [*_threshold_shapes(block.thresholds, scales[block.unit]), *_marks(block.moments)])
+    second = _time_scale(block)
+    marks = [*_tints(block.spans, second), *_marks(block.moments, second)]
+    layout = _layout(block.times, [*_threshold_shapes(block.thresholds, scales[block.unit]), *marks])
+    if block.times:
+        room = _half_a_step(block.times) if any(series.draw == "bars" for series in block.series) else 0.0
+        ends = (block.times[0] - room, block.times[-1] + room)
+        layout["xaxis"]["range"] = [round(time * second) for time in ends]
+    if block.elapsed:
+        layout["xaxis"] |= {"type": "linear", "ticksuffix": " s", "tickformat": ",", "hoverformat": ","}
     for number, unit in enumerate(units):
         layout[f"yaxis{number + 1 if number else ''}"] = _value_axis(block, scales[unit], unit, secondary=number)
     layout["barmode"] = "stack" if block.stacked else "group"
     return {"traces": traces, "layout": layout}
+
+
+def _half_a_step(times: Sequence[float]) -> float:
+    """What the first and the last bar need beside their time, so that all of them is seen."""
+    return (times[-1] - times[0]) / (len(times) - 1) / 2 if len(times) > 1 else 0.0
 
 
 def _of_unit(block: TimeSeries, unit: str) -> Iterable[Values]:
@@ -112,7 +131,7 @@ def _trace(series: Series, colour: str, scale: Scale, axis: str, stacked: bool) 
         },
         "marker": {"color": colour, "size": 5 if series.draw == "points" else 3},
     }
-    if stacked:
+    if stacked and not series.apart:
         trace |= {"stackgroup": axis, "fillcolor": _translucent(colour, series.fill or 0.25)}
     elif series.fill:
         trace |= {"fill": "tozeroy", "fillcolor": _translucent(colour, series.fill)}
@@ -200,15 +219,33 @@ def _threshold_shapes(thresholds: Iterable[Threshold], scale: Scale) -> list[Fig
     ]
 
 
-def _marks(moments: Iterable[Moment]) -> list[Figure]:
+def _tints(spans: Iterable[Span], second: int) -> list[Figure]:
+    return [
+        {
+            "type": "rect",
+            "yref": "paper",
+            "y0": 0,
+            "y1": 1,
+            "x0": round(span.start * second),
+            "x1": round(span.end * second),
+            "fillcolor": checked(span.colour) or "#999999",
+            "opacity": 0.1,
+            "layer": "below",
+            "line": {"width": 0},
+        }
+        for span in spans
+    ]
+
+
+def _marks(moments: Iterable[Moment], second: int) -> list[Figure]:
     return [
         {
             "type": "line",
             "yref": "paper",
             "y0": 0,
             "y1": 1,
-            "x0": round(moment.time * 1000),
-            "x1": round(moment.time * 1000),
+            "x0": round(moment.time * second),
+            "x1": round(moment.time * second),
             "line": {"color": checked(moment.colour) or "#999999", "width": 1, "dash": "dot"},
         }
         for moment in moments
@@ -238,7 +275,7 @@ def _heatmap(block: Heatmap) -> Figure:
         "colorbar": {"thickness": 8, "outlinewidth": 0, "ticksuffix": plot_text(scale.suffix), "tickformat": _NUMBER},
         "hovertemplate": f"%{{x}}<br>%{{y}}: %{{z:{_NUMBER}}}{plot_text(scale.suffix)}<extra></extra>",
     }
-    layout = _layout(block.times, _marks(block.moments))
+    layout = _layout(block.times, _marks(block.moments, _time_scale(block)))
     layout |= {"hovermode": "closest"}
     layout["yaxis"] = {"type": "category", "automargin": True, "showgrid": False, "nticks": 9, "zeroline": False}
     return {"traces": [trace], "layout": layout}

@@ -38,7 +38,7 @@ def _diagnosed(words: Sequence[str]) -> int | None:
     from inferwatch.commands.diagnose_run import print_report, run
 
     try:
-        status = run(arguments, lambda diagnosis: print_report(diagnosis, arguments))
+        status = run(arguments, lambda diagnosis, evidence: print_report(diagnosis, evidence, arguments))
         sys.stdout.flush()
     except BrokenPipeError:
         from inferwatch.cli import STATUS_BROKEN_PIPE, drop_output

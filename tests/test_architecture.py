@@ -136,7 +136,14 @@ def test_diagnosing_a_log_loads_nothing_heavy() -> None:
     log = load("kv_preemption").log_path
     loaded = loaded_by(command("diagnose", "--log", str(log), "-o", "/dev/null"))
     assert {"troubleshoot", "hyperscan"} <= loaded
-    assert loaded & {*HEAVY, "zstandard", "recordings"} == set()
+    assert loaded & {*HEAVY, "zstandard", "recordings", "charts", "plotly"} == set()
+
+
+def test_the_page_alone_loads_the_charts() -> None:
+    log = load("kv_preemption").log_path
+    loaded = loaded_by(command("diagnose", "--log", str(log), "--format", "html", "-o", "/dev/null"))
+    assert {"charts", "plotly"} <= loaded
+    assert loaded & HEAVY == set()
 
 
 def test_diagnosing_saved_metrics_loads_no_client() -> None:

@@ -164,7 +164,7 @@ def focus(moments: Sequence[Moment]) -> tuple[Moment, ...]:
     busy = [moment for moment in moments if moment.is_busy]
     if not busy:
         return ()
-    stretch = _latest_stretch([moment for moment in moments if moment.is_distressed])
+    stretch = latest_distress(moments)
     if stretch and (_is_lasting(stretch, moments) or len(busy) <= 2):
         first, last = stretch[0].start_seconds, stretch[-1].end_seconds
         return tuple(m for m in busy if max(first, last - _FOCUS_SECONDS) <= m.start_seconds and m.end_seconds <= last)
@@ -181,9 +181,10 @@ def _is_lasting(stretch: Sequence[Moment], moments: Sequence[Moment]) -> bool:
     return len(stretch) >= 2 and 2 * len(stretch) >= len(spanned) and seconds >= _SHORT_DISTRESS_SECONDS
 
 
-def _latest_stretch(distressed: Sequence[Moment]) -> list[Moment]:
+def latest_distress(moments: Sequence[Moment]) -> list[Moment]:
+    """The latest stretch of moments in distress, short pauses bridged; a spell of a few seconds counts if it is all."""
     stretch: list[Moment] = []
-    for moment in reversed(distressed):
+    for moment in reversed([moment for moment in moments if moment.is_distressed]):
         if stretch and stretch[-1].start_seconds - moment.end_seconds > _JOIN_SECONDS:
             if sum(part.seconds for part in stretch) >= _SHORT_DISTRESS_SECONDS:
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +20,7 @@ from inferwatch.commands.diagnose_kube import kube_of, kube_options
 from inferwatch.commands.diagnose_stores import WINDOW_HELP, store_options, stores_of, window_of
 
 if TYPE_CHECKING:
+    from troubleshoot.evidence import Evidence
     from troubleshoot.findings import Diagnosis
     from troubleshoot.report import Format
 
@@ -133,20 +135,34 @@ def reported(arguments: Arguments, output: Path | None) -> int:
     """Diagnose, and write the report to `output` or to standard output; the exit status."""
     from inferwatch.commands.diagnose_run import print_report, run
 
-    def show(diagnosis: Diagnosis) -> None:
+    if arguments.report == "html":
+        _check_page(output)
+
+    def show(diagnosis: Diagnosis, evidence: Evidence | None) -> None:
         if output is None:
-            print_report(diagnosis, arguments)
+            print_report(diagnosis, evidence, arguments)
         else:
-            _write_report(diagnosis, arguments.report, output)
+            _write_report(diagnosis, evidence, arguments.report, output)
 
     return run(arguments, show)
 
 
-def _write_report(diagnosis: Diagnosis, report: Format, output: Path) -> None:
+def _check_page(output: Path | None) -> None:
+    """Refuse to fill a terminal with a page; say beforehand that it will have no charts, where that is so."""
+    from charts import library
+
+    if output is None and sys.stdout.isatty():
+        raise click.UsageError("--format html writes a page for a browser; give -o report.html")
+    missing = library.missing()
+    if missing:
+        click.echo(f"inferwatch: the page is written without charts: {missing}", err=True)
+
+
+def _write_report(diagnosis: Diagnosis, evidence: Evidence | None, report: Format, output: Path) -> None:
     from troubleshoot.report import render
 
     try:
         with output.open("w", encoding="utf-8") as stream:
-            render(diagnosis, report, stream=stream)
+            render(diagnosis, report, stream=stream, evidence=evidence)
     except OSError as error:
         raise click.UsageError(f"{output}: cannot be written ({error.strerror}); choose another --output") from error

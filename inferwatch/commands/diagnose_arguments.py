@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from troubleshoot.sources.loki import LokiRequest
     from troubleshoot.stores import StoreRequest
 
-FORMATS = ("text", "json", "markdown")
+_PLAIN_FORMATS = ("text", "json", "markdown")
+FORMATS = (*_PLAIN_FORMATS, "html")
 SEVERITIES = ("info", "warning", "critical")
 ENGINES = ("vllm", "sglang", "tgi", "triton", "tensorrt_llm", "llamacpp", "kserve", "dynamo")
 FAMILIES = ("oom", "throughput", "ttft", "crash", "hang")
 WINDOW = "15s"
 _LONGEST_WINDOW_SECONDS = 3600
 
-_CHOICES = {"--format": FORMATS, "--fail-on": SEVERITIES, "--engine": ENGINES, "--symptom": FAMILIES}
+_CHOICES = {"--format": _PLAIN_FORMATS, "--fail-on": SEVERITIES, "--engine": ENGINES, "--symptom": FAMILIES}
 
 
 class Arguments(NamedTuple):

@@ -14,17 +14,19 @@ if TYPE_CHECKING:
     from inferwatch.commands.diagnose_arguments import Arguments
     from troubleshoot.collect import Report
     from troubleshoot.collect_kube import KubeRequest
+    from troubleshoot.evidence import Evidence
     from troubleshoot.findings import Diagnosis
 
-    _Read = tuple[list[str], Callable[[], Diagnosis] | None]
+    _Judged = tuple[Diagnosis, Evidence | None]
+    _Read = tuple[list[str], Callable[[], _Judged] | None]
 
 STATUS_FOUND = 1
 STATUS_UNREADABLE = 2
 STATUS_INCONCLUSIVE = 3
 
 
-def run(arguments: Arguments, show: Callable[[Diagnosis], None]) -> int:
-    """Read, judge and `show`; the exit status."""
+def run(arguments: Arguments, show: Callable[[Diagnosis, Evidence | None], None]) -> int:
+    """Read, judge and `show`, with what was judged; the exit status."""
 
     def load() -> None:
         """Import what comes after the reading, a third of the program's modules, while a large log is searched."""
@@ -45,8 +47,8 @@ def run(arguments: Arguments, show: Callable[[Diagnosis], None]) -> int:
     # Not before: see `load`.
     from troubleshoot.findings import Severity
 
-    diagnosis = diagnosed()
-    show(diagnosis)
+    diagnosis, evidence = diagnosed()
+    show(diagnosis, evidence)
     if any(finding.severity >= Severity[arguments.fail_on.upper()] for finding in diagnosis.findings):
         return STATUS_FOUND
     return STATUS_INCONCLUSIVE if diagnosis.verdict == "inconclusive" else 0
@@ -71,10 +73,10 @@ def _read(arguments: Arguments, progress: Report, load: Callable[[], None]) -> _
     if evidence is None:
         return collected.problems, None
 
-    def judge() -> Diagnosis:
+    def judge() -> _Judged:
         from troubleshoot.diagnosis import diagnose
 
-        return diagnose(evidence, collected.inputs, interrupted=collected.interrupted)
+        return diagnose(evidence, collected.inputs, interrupted=collected.interrupted), evidence
 
     return collected.problems, judge
 
@@ -87,11 +89,13 @@ def _read_kube(request: KubeRequest, progress: Report) -> _Read:
     found = collect_kube(request, progress)
     if not found.replicas:
         return found.problems, None
-    return found.problems, lambda: diagnose_replicas(found.replicas, interrupted=found.interrupted)
+    # A page draws one replica's curves; of several it draws none rather than one of them.
+    evidence = found.replicas[0].evidence if len(found.replicas) == 1 else None
+    return found.problems, lambda: (diagnose_replicas(found.replicas, interrupted=found.interrupted), evidence)
 
 
-def print_report(diagnosis: Diagnosis, arguments: Arguments) -> None:
+def print_report(diagnosis: Diagnosis, evidence: Evidence | None, arguments: Arguments) -> None:
     """Write the report to standard output."""
     from troubleshoot.report import render
 
-    render(diagnosis, arguments.report, stream=sys.stdout)
+    render(diagnosis, arguments.report, stream=sys.stdout, evidence=evidence)

@@ -155,6 +155,12 @@ def test_words_without_their_reader_are_a_line_that_says_what_to_install(monkeyp
         page("Words", [Section("", (Cell(Panel(Text("words", "markdown"))),))])
 
 
+def test_what_is_missing_is_said_before_anything_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert library.missing() == ""
+    without(monkeypatch, "plotly")
+    assert library.missing() == "plots need plotly: pip install 'inferwatch[preview]'"
+
+
 def without(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     """As if a package were not installed."""
     own_import = builtins.__import__

@@ -6,7 +6,7 @@ from math import inf, nan
 
 import pytest
 
-from charts.blocks import Heatmap, Moment, Series, Threshold, TimeSeries
+from charts.blocks import Heatmap, Moment, Series, Span, Threshold, TimeSeries
 from charts.plots import figure, plot_text
 from tests.charts.blocks import HOSTILE, TIMES
 
@@ -131,3 +131,32 @@ def test_names_are_no_markup_for_plotly() -> None:
 def test_nothing_at_all_can_be_drawn() -> None:
     assert figure(TimeSeries((), ()))["traces"] == []
     assert figure(Heatmap((), (), ()))["traces"][0]["z"] == []
+
+
+def test_a_span_is_a_tint_behind_the_lines() -> None:
+    (tint,) = figure(TimeSeries(TIMES, (Series("a", (1.0,) * 4),), spans=(Span(110.0, 130.0, "#D55E00"),)))["layout"][
+        "shapes"
+    ]
+    assert (tint["x0"], tint["x1"], tint["fillcolor"], tint["layer"]) == (110_000, 130_000, "#D55E00", "below")
+
+
+def test_elapsed_times_are_seconds_and_no_dates() -> None:
+    marks, spans = (Moment(15.0, "m"),), (Span(15.0, 30.0),)
+    drawn = figure(TimeSeries((0.0, 15.0, 30.0), (Series("a", (1.0,) * 3),), moments=marks, spans=spans, elapsed=True))
+    axis = drawn["layout"]["xaxis"]
+    assert drawn["times"] == [0, 15, 30]
+    assert (axis["type"], axis["range"], axis["ticksuffix"]) == ("linear", [0, 30], " s")
+    assert [(shape["x0"], shape["x1"]) for shape in drawn["layout"]["shapes"]] == [(15, 30), (15, 15)]
+
+
+def test_the_axis_has_room_for_the_first_and_the_last_bar() -> None:
+    lines = figure(TimeSeries(TIMES, (Series("a", (1.0,) * 4),)))["layout"]["xaxis"]["range"]
+    bars = figure(TimeSeries(TIMES, (Series("a", (1.0,) * 4, draw="bars"),)))["layout"]["xaxis"]["range"]
+    assert (lines, bars) == ([100_000, 145_000], [92_500, 152_500])
+
+
+def test_a_series_apart_is_not_stacked_upon_the_others() -> None:
+    series = (Series("queue", (1.0,) * 4), Series("p95", (3.0,) * 4, apart=True))
+    stacked, apart = figure(TimeSeries(TIMES, series, stacked=True))["traces"]
+    assert "stackgroup" in stacked
+    assert "stackgroup" not in apart

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf, nan
 
 from charts.blocks import Heatmap, Series, TimeSeries
-from charts.words import last, summary
+from charts.words import clock, last, summary, time_of_day
 from tests.charts.blocks import TIMES
 
 _SPAN = "from 1970-01-01 00:01:40 UTC to 1970-01-01 00:02:25 UTC"
@@ -31,3 +31,13 @@ def test_a_heatmap_tells_how_much_it_counts() -> None:
 def test_the_last_value_is_the_last_that_there_is() -> None:
     assert last((1.0, 2.0, None, nan)) == 2.0
     assert last((None,)) is None
+
+
+def test_elapsed_time_is_told_in_seconds() -> None:
+    block = TimeSeries((0.0, 1500.0), (Series("a", (1.0, 2.0)),), elapsed=True)
+    assert summary(block, "T").startswith("Line chart: T from 0 s to 1,500 s. ")
+
+
+def test_a_time_that_no_calendar_has_is_told_in_seconds() -> None:
+    assert (clock(100.0), time_of_day(100.0)) == ("1970-01-01 00:01:40 UTC", "00:01:40 UTC")
+    assert clock(1e300) == time_of_day(1e300) == "1e+300 s since 1970"

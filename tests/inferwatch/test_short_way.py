@@ -38,6 +38,7 @@ NOT_PLAIN = [
     ["--log", "a", "--format"],
     ["--log", "a", "--format", "yaml"],
     ["--log", "a", "--format", "JSON"],
+    ["--log", "a", "--format", "html"],
     ["--log", "a", "--", "b"],
     ["--log", "a", "-o", "b"],
     ["--log", "a", "--metrics", "b"],

@@ -251,7 +251,7 @@ def assert_it_can_be_told(collected: Collected) -> None:
     diagnosis = diagnose(collected.evidence, collected.inputs)
     for form in get_args(Format):
         stream = StringIO()
-        render(diagnosis, form, stream=stream)
+        render(diagnosis, form, stream=stream, evidence=collected.evidence)
         report = stream.getvalue()
         assert "\x1b" not in report
         assert form != "json" or json.loads(report)["verdict"] == diagnosis.verdict

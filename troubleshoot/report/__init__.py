@@ -1,17 +1,29 @@
-"""Prints a diagnosis: as text for people, as JSON for scripts, as markdown for tickets."""
+"""Prints a diagnosis: as text for people, as JSON for scripts, as markdown for tickets, as a page for everybody."""
 
 from __future__ import annotations
 
-from typing import Literal, TextIO, get_args
+from typing import TYPE_CHECKING, Literal, TextIO, get_args
 
 from troubleshoot.findings import Diagnosis
 
-Format = Literal["text", "json", "markdown"]
+if TYPE_CHECKING:
+    from troubleshoot.evidence import Evidence
+
+Format = Literal["text", "json", "markdown", "html"]
 FORMATS: tuple[str, ...] = get_args(Format)
 
 
-def render(diagnosis: Diagnosis, format: Format, *, stream: TextIO) -> None:  # noqa: A002 - the option's name
-    """Writes the diagnosis to `stream` in one of `FORMATS`. Raises ValueError for any other."""
+def render(
+    diagnosis: Diagnosis,
+    format: Format,  # noqa: A002 - the option's name
+    *,
+    stream: TextIO,
+    evidence: Evidence | None = None,
+) -> None:
+    """Writes the diagnosis to `stream` in one of `FORMATS`. Raises ValueError for any other.
+
+    `evidence` is what it was made from: the page draws its charts from it, the others do not look at it.
+    """
     if format == "text":
         from troubleshoot.report.text import print_text
 
@@ -25,5 +37,10 @@ def render(diagnosis: Diagnosis, format: Format, *, stream: TextIO) -> None:  # 
         from troubleshoot.report.output import write
 
         write(render_markdown(diagnosis), stream)
+    elif format == "html":
+        from troubleshoot.report.html import render_html
+        from troubleshoot.report.output import write
+
+        write(render_html(diagnosis, evidence), stream)
     else:
         raise ValueError(f"unknown report format {format!r}: use one of {', '.join(FORMATS)}")

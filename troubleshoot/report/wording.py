@@ -107,9 +107,14 @@ def fix_reason(fix: Fix) -> str:
     return "; ".join(part for part in (fix.why, fix.effect and f"effect: {fix.effect}") if part)
 
 
+def value(item: MetricEvidence) -> str:
+    """A measured value with its unit: "11 s"."""
+    return f"{number(item.value)}{_SHORT_UNITS.get(item.unit, f' {item.unit}')}"
+
+
 def metric(item: MetricEvidence) -> str:
     """One measured value: "vllm:num_preemptions_total 134 in 15 s"."""
-    words = f"{item.series} {number(item.value)}{_SHORT_UNITS.get(item.unit, f' {item.unit}')}"
+    words = f"{item.series} {value(item)}"
     if item.window is not None and item.window[1] > item.window[0]:
         words += f" in {span(item.window[1] - item.window[0])}"
     return f"{words} ({item.note})" if item.note else words
