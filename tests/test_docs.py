@@ -23,7 +23,8 @@ from exporter import config
 from inferwatch import cli
 from recordings.reader import load
 from recordings.replay import ReplayServer
-from tests.e2e.kube_api_stub import StubCluster, StubPod, ended, kube_api, node, pod
+from tests.e2e.kube_api_stub import StubCluster, StubPod, kube_api
+from tests.e2e.kube_objects import ended, node, pod
 from tests.e2e.stores import Line, a_while_ago, ended_at, prometheus_with
 from tests.troubleshoot.sources.loki_stub import LokiStub, running
 
