@@ -26,7 +26,8 @@ from recordings.reader import load
 from recordings.replay import ReplayServer
 from tests.dashboards import stub_grafana
 from tests.dashboards.preview.stub_prometheus import stub_prometheus
-from tests.e2e.kube_api_stub import StubCluster, StubPod, ended, kube_api, node, pod
+from tests.e2e.kube_api_stub import StubCluster, StubPod, kube_api
+from tests.e2e.kube_objects import ended, node, pod
 from tests.e2e.stores import Line, a_while_ago, ended_at, prometheus_with
 from tests.troubleshoot.sources.loki_stub import LokiStub, running
 from troubleshoot import model_table

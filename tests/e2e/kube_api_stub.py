@@ -12,8 +12,7 @@ import json
 import re
 import ssl
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +22,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import trustme
 import yaml
+
+from tests.e2e.kube_selectors import fields_match, selected
 
 Object = dict[str, Any]
 Metrics = Callable[[], tuple[int, str]]
@@ -75,7 +76,7 @@ class Asked:
     query: dict[str, str]
 
 
-Fault = Callable[["_Handler"], None]
+Fault = Callable[["Handler"], None]
 """What is sent instead of an answer."""
 
 
@@ -159,13 +160,13 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, cluster: StubCluster) -> None:
         self.cluster = cluster
         self.stopping = threading.Event()
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", 0), Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that goes away, or does not trust the certificate, is part of a test."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
 
@@ -237,13 +238,13 @@ class _Handler(BaseHTTPRequestHandler):
             found = [stub.shown for (ns, _), stub in sorted(cluster.pods.items()) if ns == namespace]
             try:
                 found = [
-                    p for p in found if _selected(p["metadata"].get("labels", {}), asked.query.get("labelSelector", ""))
+                    p for p in found if selected(p["metadata"].get("labels", {}), asked.query.get("labelSelector", ""))
                 ]
             except ValueError as error:
                 self.status(400, "BadRequest", f"unable to parse requirement: {error}")
                 return
         else:
-            found = [e for e in cluster.events if _fields_match(e, asked.query.get("fieldSelector", ""))]
+            found = [e for e in cluster.events if fields_match(e, asked.query.get("fieldSelector", ""))]
         begin = int(asked.query.get("continue", "0"))
         if begin and cluster.expired_pages:
             cluster.expired_pages -= 1
@@ -343,166 +344,3 @@ def _as_rbac_sees(path: str, query: dict[str, str]) -> Asked | None:
     rest = (match["rest"] or "").split("/")
     sub = f"/{rest[1]}" if len(rest) > 1 else ""
     return Asked("get" if match["name"] else "list", "", match["kind"] + sub, match["ns"] or "", path, query)
-
-
-def _selected(labels: Mapping[str, str], selector: str) -> bool:
-    """Label selectors: equality, sets, existence."""
-    for term in re.split(r",(?![^(]*\))", selector) if selector else ():
-        if match := re.fullmatch(r"\s*([\w./-]+)\s+(in|notin)\s+\(([^)]*)\)\s*", term):
-            inside = labels.get(match[1]) in {value.strip() for value in match[3].split(",")}
-            if inside != (match[2] == "in"):
-                return False
-        elif match := re.fullmatch(r"\s*([\w./-]+)\s*(==|=|!=)\s*([\w.-]*)\s*", term):
-            if (labels.get(match[1]) == match[3]) != (match[2] != "!="):
-                return False
-        elif match := re.fullmatch(r"\s*(!?)([\w./-]+)\s*", term):
-            if (match[2] in labels) == bool(match[1]):
-                return False
-        else:
-            raise ValueError(term)
-    return True
-
-
-def _fields_match(event: Object, selector: str) -> bool:
-    for term in selector.split(",") if selector else ():
-        path, _, value = term.partition("=")
-        found: Any = event
-        for key in path.split("."):
-            found = found.get(key, {}) if isinstance(found, dict) else {}
-        if found != value:
-            return False
-    return True
-
-
-# Objects as the API shows them
-
-
-def pod(
-    name: str = "vllm-0",
-    *,
-    namespace: str = "llm",
-    container: str = "vllm",
-    args: Sequence[str] = ("--model", "meta-llama/Llama-2-7b-hf"),
-    state: Object | None = None,
-    last: Object | None = None,
-    restarts: int = 0,
-    ready: bool = True,
-    phase: str = "Running",
-    **changes: Any,
-) -> Object:
-    """A pod with one container on node `gpu-1`. `changes`: labels, env, ports, image, limits, node, status, spec."""
-    started = state if state is not None else {"running": {"startedAt": "2026-11-22T01:00:00Z"}}
-    status = {
-        "name": container,
-        "ready": ready,
-        "restartCount": restarts,
-        "state": started,
-        "lastState": {"terminated": last} if last else {},
-    }
-    return {
-        "kind": "Pod",
-        "apiVersion": "v1",
-        "metadata": {
-            "name": name,
-            "namespace": namespace,
-            "uid": f"uid-{name}",
-            "labels": changes.get("labels", {"app": "vllm"}),
-            "annotations": changes.get("annotations", {}),
-        },
-        "spec": {
-            "nodeName": changes.get("node", "gpu-1"),
-            "containers": [
-                {
-                    "name": container,
-                    "image": changes.get("image", "vllm/vllm-openai:v0.24.0"),
-                    "args": list(args),
-                    "env": changes.get("env", []),
-                    "ports": changes.get("ports", [{"name": "http", "containerPort": 8000}]),
-                    "resources": {"limits": changes.get("limits", {"nvidia.com/gpu": "1", "memory": "64Gi"})},
-                },
-                *changes.get("more_containers", []),
-            ],
-            **changes.get("spec", {}),
-        },
-        "status": {"phase": phase, "containerStatuses": [status], **changes.get("status", {})},
-    }
-
-
-def ended(code: int, reason: str = "Error", finished: str = "2026-11-22T02:00:00Z", **more: Any) -> Object:
-    """A terminated state, half an hour long."""
-    return {"exitCode": code, "reason": reason, "startedAt": "2026-11-22T01:30:00Z", "finishedAt": finished, **more}
-
-
-def event(reason: str, message: str, *, pod: str = "vllm-0", kind: str = "Warning", count: int = 1) -> Object:
-    """An event about a pod."""
-    return {
-        "kind": "Event",
-        "metadata": {"name": f"{pod}.1", "namespace": "llm"},
-        "involvedObject": {"kind": "Pod", "name": pod, "namespace": "llm", "uid": f"uid-{pod}"},
-        "reason": reason,
-        "message": message,
-        "type": kind,
-        "count": count,
-        "lastTimestamp": "2026-11-22T02:00:00Z",
-    }
-
-
-def node(name: str = "gpu-1", *, gpus: str = "8", ready: str = "True", **conditions: str) -> Object:
-    """A node. `conditions` by type, for example MemoryPressure="True"."""
-    shown = [{"type": "Ready", "status": ready, "message": "kubelet"}]
-    shown += [{"type": kind, "status": status, "message": f"kubelet has {kind}"} for kind, status in conditions.items()]
-    return {
-        "kind": "Node",
-        "metadata": {"name": name, "labels": {"nvidia.com/gpu.product": "NVIDIA-H200"}},
-        "spec": {},
-        "status": {"conditions": shown, "allocatable": {"nvidia.com/gpu": gpus, "memory": "2000Gi"}},
-    }
-
-
-# What goes wrong
-
-
-def refused(
-    code: int, reason: str = "InternalError", message: str = "etcdserver: request timed out", **headers: str
-) -> Fault:
-    """A failure as the API tells it; headers such as `Retry_After="1"`."""
-    return lambda handler: handler.status(code, reason, message, **headers)
-
-
-def says(body: bytes, kind: str = "application/json") -> Fault:
-    """200 with any body."""
-    return lambda handler: handler.send(200, kind, body)
-
-
-def cut_off(body: bytes, after: int) -> Fault:
-    """The connection closes midway."""
-    return lambda handler: handler.chunked(body, cut_after=after)
-
-
-def silent(seconds: float) -> Fault:
-    """No answer for so long."""
-
-    def wait(handler: _Handler) -> None:
-        handler.server.stopping.wait(seconds)
-        handler.close_connection = True
-
-    return wait
-
-
-def dripping(body: bytes, pause_seconds: float) -> Fault:
-    """64 KiB at a time, with pauses."""
-    return lambda handler: handler.chunked(body, pause_seconds=pause_seconds)
-
-
-def endless(line: bytes, until_seconds: float = 30.0) -> Fault:
-    """Lines without end."""
-
-    def pour(handler: _Handler) -> None:
-        handler.send_response(200)
-        handler.end_headers()
-        end, part = time.monotonic() + until_seconds, line * (1 + 65536 // len(line))
-        while time.monotonic() < end and not handler.server.stopping.is_set():
-            handler.wfile.write(part)
-        handler.close_connection = True
-
-    return pour

@@ -14,23 +14,9 @@ from click.testing import CliRunner, Result
 
 from inferwatch.cli import root
 from recordings.reader import load, read_log, scrapes
-from tests.e2e.kube_api_stub import (
-    TOKEN,
-    Fault,
-    StubCluster,
-    StubPod,
-    cut_off,
-    dripping,
-    ended,
-    endless,
-    event,
-    kube_api,
-    node,
-    pod,
-    refused,
-    says,
-    silent,
-)
+from tests.e2e.kube_api_stub import TOKEN, Fault, StubCluster, StubPod, kube_api
+from tests.e2e.kube_faults import cut_off, dripping, endless, refused, says, silent
+from tests.e2e.kube_objects import ended, event, node, pod
 from tests.e2e.prometheus import eventually
 from troubleshoot.sources.kube import cluster as cluster_module
 from troubleshoot.sources.kube import pod_log

@@ -14,7 +14,8 @@ import pytest
 import trustme
 import yaml
 
-from tests.e2e.kube_api_stub import TOKEN, StubCluster, StubPod, kube_api, node, pod
+from tests.e2e.kube_api_stub import TOKEN, StubCluster, StubPod, kube_api
+from tests.e2e.kube_objects import node, pod
 from troubleshoot.collect_kube import KubeRequest, collect_kube
 from troubleshoot.sources.errors import InputError
 from troubleshoot.sources.kube import login as login_module

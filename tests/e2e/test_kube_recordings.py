@@ -9,7 +9,8 @@ import pytest
 
 from recordings.reader import Recording, bundled, load, read_log
 from recordings.replay import ManualClock, ReplayServer
-from tests.e2e.kube_api_stub import Metrics, StubCluster, StubPod, kube_api, node, pod
+from tests.e2e.kube_api_stub import Metrics, StubCluster, StubPod, kube_api
+from tests.e2e.kube_objects import node, pod
 from troubleshoot.collect import Request, collect
 from troubleshoot.collect_kube import KubeRequest, collect_kube
 from troubleshoot.diagnosis import diagnose

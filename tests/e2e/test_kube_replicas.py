@@ -13,7 +13,8 @@ from click.testing import CliRunner
 
 from inferwatch.cli import root
 from recordings.reader import load, read_log, scrapes
-from tests.e2e.kube_api_stub import StubCluster, StubPod, ended, event, kube_api, node, pod
+from tests.e2e.kube_api_stub import StubCluster, StubPod, kube_api
+from tests.e2e.kube_objects import ended, event, node, pod
 from troubleshoot.sources.kube import workload
 
 LABELS = {"app": "vllm", "pod-template-hash": "7f9"}

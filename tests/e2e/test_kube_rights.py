@@ -13,7 +13,8 @@ from click.testing import CliRunner
 
 from inferwatch.cli import root
 from recordings.reader import load, read_log
-from tests.e2e.kube_api_stub import StubCluster, StubPod, event, kube_api, node, pod
+from tests.e2e.kube_api_stub import StubCluster, StubPod, kube_api
+from tests.e2e.kube_objects import event, node, pod
 from troubleshoot.sources.kube.calls import CALLS
 
 kubernetes_validate = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate is not installed")

@@ -16,7 +16,8 @@ from click.testing import CliRunner, Result
 from inferwatch.cli import root
 from inferwatch.kubectl_plugin import command
 from recordings.reader import load, read_log
-from tests.e2e.kube_api_stub import StubCluster, StubPod, kube_api, node, pod
+from tests.e2e.kube_api_stub import StubCluster, StubPod, kube_api
+from tests.e2e.kube_objects import node, pod
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from runbooks import FAMILIES, HEADINGS, PAGES, family, page, title
 
 ROOT = Path(runbooks.__file__).parent
 CAUSES_FILE = Path(__file__).resolve().parents[2] / ".." / "shared" / "reference" / "causes.yaml"
-ADDED = {"crash_unrecognised_exception"}
+ADDED = {"crash_unrecognised_exception", "crash_pod_not_started"}
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]+\]\(([^)]+)\)")

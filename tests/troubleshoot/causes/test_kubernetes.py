@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.kube_api_stub import ended, event, node, pod
+from tests.e2e.kube_objects import ended, event, node, pod
 from troubleshoot.causes import CAUSES
 from troubleshoot.diagnosis import diagnose
 from troubleshoot.evidence import Evidence
