@@ -165,6 +165,7 @@ def test_what_asks_no_prometheus_is_the_log_alone() -> None:
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with browser(tmp_path_factory.mktemp("browser")) as running:
+        running.resize(1500, 900)
         yield running
 
 
