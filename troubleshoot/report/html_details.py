@@ -26,11 +26,7 @@ def details(diagnosis: Diagnosis) -> Html:
     changes = [*wording.dated_changes(diagnosis), *wording.earlier_changes(diagnosis)]
     return fragment(
         [
-            _chapter(
-                "changed",
-                "What changed",
-                _list([*wording.dated_changes(diagnosis), *wording.earlier_changes(diagnosis)]),
-            ),
+            _chapter("changed", "What changed", _list(changes)),
             _chapter("replicas", "Replicas", _list(wording.fleet(diagnosis))),
             _chapter("ruled-out", "Ruled out", _ruled_out(diagnosis)),
             _chapter("not-checked", "Not checked", _not_checked(diagnosis)),
