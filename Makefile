@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+# Many tests wait for servers: one worker more than there are cores.
+WORKERS ?= $(shell expr $$(nproc) + 1)
 STAMP  := $(VENV)/.installed
 
 .PHONY: demo test lint types unit bench generate format clean
@@ -25,7 +27,7 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 unit: $(STAMP)
-	$(BIN)/pytest -n auto -q --cov --cov-report=term:skip-covered --cov-report=xml
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -q --cov --cov-report=term:skip-covered --cov-report=xml
 
 bench: $(STAMP)  ## ratios against a plain loop, grep, other exporters and parsers
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'

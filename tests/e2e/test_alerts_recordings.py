@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from alerts.durations import seconds
@@ -73,6 +74,7 @@ def test_the_table_names_every_recording() -> None:
     assert sorted(expected()) == sorted(bundled())
 
 
+@pytest.mark.timeout(400)
 def test_each_recording_raises_its_alerts_and_no_other(tmp_path: Path) -> None:
     assert alerts_by_recording(tmp_path) == {name: sorted(alerts) for name, alerts in expected().items()}
 

@@ -9,6 +9,7 @@ import pytest
 
 from catalog.hardware import GPUS
 from catalog.mig_profiles import mig_profiles
+from catalog.prices import price_of
 from troubleshoot.plan.answer import find, plan
 from troubleshoot.plan.estimate import Layout, best_estimate, estimate, layouts, memory_of
 from troubleshoot.plan.inputs import Question, read_gpu, read_model
@@ -113,12 +114,18 @@ def test_price_is_of_all_gpus_at_their_pace() -> None:
     assert found.dollars_per_million(3.0) == pytest.approx(by_hand)
 
 
+def example_price(gpu_name: str) -> float:
+    found = price_of(gpu_name)
+    assert found is not None
+    return found.on_demand_dollars_per_hour
+
+
 def test_a_price_of_ones_own_goes_before_the_example() -> None:
     assert plan(question(dollars_per_hour=1.5)).dollars_per_hour == 1.5
     example = plan(question())
-    assert example.dollars_per_hour == 4.0
+    assert example.dollars_per_hour == example_price("NVIDIA H100 80GB HBM3")
     assert any("example of a list price" in note for note in example.notes)
-    unknown = plan(question("llama-2-7b", "Tesla T4"))
+    unknown = plan(question("llama-2-7b", "Tesla V100-SXM2-32GB"))
     assert unknown.dollars_per_hour is None
     assert any("no price is known" in note for note in unknown.notes)
 
@@ -222,6 +229,8 @@ def test_a_bound_that_no_gpu_holds_is_refused_with_figures() -> None:
 def test_a_layout_of_ones_own_is_kept() -> None:
     good, _ = fleets(question(tensor_parallel=2), Demand(1), [read_gpu("H200")])
     assert good[0].estimate.layout.tensor_parallel == 2
-    assert good[0].dollars_per_million(Demand(1)) == pytest.approx(2 * 4.5 / (256 * 3600) * 1e6)
+    assert good[0].dollars_per_million(Demand(1)) == pytest.approx(
+        2 * example_price("NVIDIA H200") / (256 * 3600) * 1e6
+    )
     free, _ = fleets(question("llama-2-7b"), Demand(1), [read_gpu("Tesla V100-SXM2-32GB")])
     assert free[0].dollars_per_million(Demand(1)) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -51,7 +52,7 @@ def test_every_field_may_hold_anything(name: str) -> None:
     paths = [path for path in places(good(name)) if len(path) > 1]
     for number, path in enumerate(paths):
         objects = good(name)
-        put(objects, path, JUNK[number % len(JUNK)])
+        put(objects, path, deepcopy(JUNK[number % len(JUNK)]))
         judged(objects)
 
 
@@ -61,5 +62,6 @@ def test_several_fields_may_hold_anything(data: st.DataObject) -> None:
     objects: Any = good(data.draw(st.sampled_from(sorted(EXPECTED))))
     for _ in range(data.draw(st.integers(1, 4))):
         paths = [path for path in places(objects) if len(path) > 1]
-        put(objects, data.draw(st.sampled_from(paths)), data.draw(st.sampled_from(JUNK)))
+        # A copy: junk that was put in may be changed by what is put into it.
+        put(objects, data.draw(st.sampled_from(paths)), deepcopy(data.draw(st.sampled_from(JUNK))))
     judged(objects)
