@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import pytest
 
-_WAIT_SECONDS = 30.0
+_WAIT_SECONDS = 60.0
 
 
 def free_port() -> int:
