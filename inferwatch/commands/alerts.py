@@ -41,11 +41,12 @@ def command() -> None:
 def generate(config_file: Path | None, folder: Path) -> None:
     """Write rule files, PrometheusRules, Alertmanager and autoscaling examples."""
     config = _load(config_file)
+    files = generated_files(config)
     try:
-        changed = write(generated_files(config), folder, kinds=KINDS)
+        changed = write(files, folder, kinds=KINDS)
     except OSError as error:
         raise click.UsageError(f"{error.filename}: cannot be written: {error.strerror}") from error
-    click.echo(f"{folder}: {len(changed)} of {len(generated_files(config))} files written")
+    click.echo(f"{folder}: {len(changed)} of {len(files)} files written")
     if EXAMPLE_DOMAIN in config.links.runbooks or EXAMPLE_DOMAIN in config.links.dashboards:
         click.echo("links still lead to example addresses: set links.runbooks and links.dashboards", err=True)
 
