@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,6 +34,7 @@ PLACE_LABELS: tuple[str, ...] = ("node", "namespace", "pod", "container")
 """Labels that say where an engine runs; kept when a raw sample already carries them."""
 
 _PARTS = ("_bucket", "_sum", "_count")
+_PRODUCT: _Part = ("", ())
 _MODEL_LABELS = ("model_name", "model")
 
 
@@ -108,7 +109,9 @@ class Translator:
 
     def translate(self, name: str, labels: Mapping[str, str], value: float) -> list[Canonical]:
         """Return the canonical samples that one raw sample feeds; empty for a series that is not mapped."""
-        found: list[Canonical] = []
+        return [(route.name, dict(route.labels), fed) for route, fed in self._fed(name, labels, value)]
+
+    def _fed(self, name: str, labels: Mapping[str, str], value: float) -> Iterator[tuple[Route, float]]:
         for plan in self._plans_of(name):
             route = self._route(plan, name, labels)
             if route is None:
@@ -117,8 +120,7 @@ class Translator:
             if canonical is not None and route.factor is not None:
                 canonical = self.product(route, canonical)
             if canonical is not None:
-                found.append((route.name, dict(route.labels), canonical))
-        return found
+                yield route, canonical
 
     def routes(self, name: str, labels: Mapping[str, str]) -> tuple[Route, ...]:
         """Return where a raw series leads, whatever its value; empty for a series that is not mapped."""
@@ -133,22 +135,20 @@ class Translator:
 
     def translate_all(self, samples: Iterable[Sample]) -> list[Sample]:
         """Translate and merge the samples of a scrape, or of many: only samples of equal timestamp merge."""
-        first: dict[_Key, tuple[Sample, str, Mapping[str, str]]] = {}
+        first: dict[_Key, tuple[Sample, _Part]] = {}
         clashes: dict[_Key, dict[_Part, float]] = {}
         for raw in samples:
-            for name, labels, value in self.translate(raw.name, raw.labels, raw.value):
-                key = (name, tuple(labels.items()), raw.timestamp)
+            for route, value in self._fed(raw.name, raw.labels, raw.value):
+                labels = dict(route.labels)
+                key = (route.name, tuple(labels.items()), raw.timestamp)
                 if key not in first:
-                    first[key] = (Sample(name, labels, value, raw.timestamp), raw.name, raw.labels)
+                    first[key] = (Sample(route.name, labels, value, raw.timestamp), route.part)
                     continue
-                if key not in clashes:
-                    earlier, raw_name, raw_labels = first[key]
-                    clashes[key] = {self._part(raw_name, raw_labels): earlier.value}
-                part = self._part(raw.name, raw.labels)
-                clashes[key][part] = max(value, clashes[key].get(part, value))
+                earlier, part = first[key]
+                gather(clashes.setdefault(key, {part: earlier.value}), route, value)
         return [
             sample._replace(value=merged(sample.name, clashes[key])) if key in clashes else sample
-            for key, (sample, _, _) in first.items()
+            for key, (sample, _) in first.items()
         ]
 
     def account(self, name: str) -> Account:
@@ -209,7 +209,7 @@ class Translator:
         return Route(
             plan.name,
             self._labels(plan, labels),
-            self._part(raw_name, labels),
+            _PRODUCT if mapping.factor else self._part(raw_name, labels),
             mapping.scale if plan.scales_value else 1.0,
             mapping.minimum,
             constant,
@@ -242,11 +242,19 @@ class Translator:
         return name, tuple(pair for pair in labels.items() if pair[0] not in repeats)
 
 
+def gather(parts: dict[_Part, float], route: Route, value: float) -> None:
+    """Put a value among the parts of its series: of equal parts the maximum stays, of products the latest.
+
+    A product that was worked out before all of its factors were seen has factors of the scrape before.
+    """
+    known = parts.get(route.part)
+    parts[route.part] = value if known is None or route.factor is not None else max(value, known)
+
+
 def merged(name: str, parts: Mapping[_Part, float]) -> float:
     """Put the parts of each raw name together as `combine` says, then take the maximum over renames.
 
-    `parts` are the values that landed on one canonical series, by `Route.part`; of equal parts the caller keeps
-    the maximum.
+    `parts` are the values that landed on one canonical series, by `Route.part` (see `gather`).
     """
     together: Callable[[Iterable[float]], float] = max if combine(name) == "max" else math.fsum
     by_name: dict[str, list[float]] = {}

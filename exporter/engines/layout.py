@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 from catalog.translate import Route
+from exporter.engines.values import are_usual
 from exporter.exposition import Family
 
-__all__ = ["Entry", "Layout", "Merge", "Series", "laid_out"]
+__all__ = ["Entry", "Layout", "Merge", "Series", "Span", "laid_out"]
 
 
 @dataclass(slots=True, eq=False)
@@ -38,33 +39,50 @@ Entry = tuple[Series, ...] | Merge | None
 """Of a head: the series that are its value, unchanged; or what it is merged into; or None to leave it out."""
 
 
+class Span(NamedTuple):
+    """The series of one family that stand together in what comes out.
+
+    `pick` takes their values out of a body's. `pieces` are three for each series: its text up to the place, a gap
+    for the place and one for the value; then the last line's end.
+    """
+
+    family: Family
+    pick: Callable[[list[str]], Sequence[str]]
+    pieces: list[str]
+    series: int
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """A body whose lines were all understood, each in its place: where they stand again, values alone are new.
 
-    `heads` are those of all lines, of a comment the whole line. `plain` picks what comes out unchanged; `spans`
-    says which of that is of one family, with its text: every second piece is a place for a value. `merged` are
-    the lines to gather. Text is str, a character a byte: str joins many small pieces eight times as fast as bytes.
+    `heads` are those of all lines, of a comment the whole line; `samples` is how many are none. `spans` are what
+    comes out unchanged, `merged` the lines to gather. Text is str, a character a byte: str joins many small pieces
+    eight times as fast as bytes.
     """
 
     heads: list[str]
     heads_length: int
-    plain: Callable[[list[str]], Sequence[str]]
-    spans: list[tuple[Family, int, int, list[str]]]
+    samples: int
+    place: str
+    spans: list[Span]
     merged: list[tuple[int, Merge]]
 
-    def values(self, text: str) -> list[str] | None:
-        """Return what stands behind each head; None when a line stands elsewhere."""
+    def values(self, text: str) -> tuple[list[str], bool] | None:
+        """Return what stands behind each head, and whether all are plain numbers; None when a line stands elsewhere."""
         lines = text.split("\n")
         if len(lines) != len(self.heads):
             return None
         values = list(map(str.removeprefix, lines, self.heads))
+        joined = "\n".join(["", *values, ""])
         # A line that does not begin with its head is left whole, which makes all of them longer than they can be.
-        return values if len("\n".join(values)) + self.heads_length == len(text) else None
+        if len(joined) + self.heads_length != len(text) + 2:
+            return None
+        return values, are_usual(joined.encode("latin-1"), self.samples)
 
 
-def laid_out(lines: list[bytes], entries: Mapping[bytes, Entry]) -> Layout:
-    """Return the layout of a body all of whose heads are known."""
+def laid_out(lines: list[bytes], entries: Mapping[bytes, Entry], place: str) -> Layout:
+    """Return the layout of a body all of whose heads are known; `place` is where the text of every series ends."""
     plain: list[tuple[int, Series]] = []
     merged: list[tuple[int, Merge]] = []
     heads: list[str] = []
@@ -78,50 +96,41 @@ def laid_out(lines: list[bytes], entries: Mapping[bytes, Entry]) -> Layout:
         heads.append((line if line[:1] == b"#" else head).decode("latin-1"))
     families = {family: number for number, family in enumerate(dict.fromkeys(one.family for _, one in plain))}
     plain.sort(key=lambda placed: families[placed[1].family])
-    return Layout(
-        _shared(heads),
-        sum(map(len, heads)),
-        _picker([position for position, _ in plain]),
-        _spans([series for _, series in plain]),
-        merged,
-    )
+    spans = [_span(list(run), place) for _, run in groupby(plain, key=lambda placed: placed[1].family)]
+    samples = sum(1 for line in lines if line[:1] != b"#")
+    return Layout(_shared(heads), sum(map(len, heads)), samples, place, spans, merged)
 
 
-class _Heads(list[str]):
-    """The heads of a body, in a list that can be referred to weakly."""
-
-    __slots__ = ("__weakref__",)
-
-
-_heads_in_use: WeakValueDictionary[int, _Heads] = WeakValueDictionary()
-
-
-def _shared(heads: list[str]) -> list[str]:
-    """Return the same heads, as one list for all replicas of a model: they are a third of what a layout takes."""
-    key = hash(tuple(heads))
-    known = _heads_in_use.get(key)
-    if known == heads:
-        return known
-    own = _heads_in_use[key] = _Heads(heads)
-    return own
+def _span(placed: Sequence[tuple[int, Series]], place: str) -> Span:
+    positions = [position for position, _ in placed]
+    pieces: list[str] = []
+    for _, series in placed:
+        pieces += ["\n" * bool(pieces) + series.text.decode("latin-1").removesuffix(place), "", ""]
+    return Span(placed[0][1].family, _picker(positions), _shared([*pieces, "\n"]), len(placed))
 
 
 def _picker(positions: list[int]) -> Callable[[list[str]], Sequence[str]]:
     """Return what picks the items at these positions out of a list."""
-    if len(positions) > 1:
-        return itemgetter(*positions)
-    return lambda values: [values[position] for position in positions]
+    first, end = positions[0], positions[0] + len(positions)
+    if positions == list(range(first, end)):
+        return itemgetter(slice(first, end))
+    return itemgetter(*positions)
 
 
-def _spans(series: Sequence[Series]) -> list[tuple[Family, int, int, list[str]]]:
-    """Return the runs of series of one family as (family, start, end, text in pieces)."""
-    spans = []
-    start = 0
-    for family, run in groupby(series, key=lambda one: one.family):
-        pieces: list[str] = []
-        for one in run:
-            pieces += ["\n" * bool(pieces) + one.text.decode("latin-1"), ""]
-        end = start + len(pieces) // 2
-        spans.append((family, start, end, [*pieces, "\n"]))
-        start = end
-    return spans
+class _Texts(list[str]):
+    """Texts in a list that can be referred to weakly."""
+
+    __slots__ = ("__weakref__",)
+
+
+_in_use: WeakValueDictionary[int, _Texts] = WeakValueDictionary()
+
+
+def _shared(texts: list[str]) -> list[str]:
+    """Return the same texts, as one list for all replicas of a model: they would be most of what a layout takes."""
+    key = hash(tuple(texts))
+    known = _in_use.get(key)
+    if known == texts:
+        return known
+    own = _in_use[key] = _Texts(texts)
+    return own

@@ -12,13 +12,13 @@ value that Prometheus would not read, or a line that is no sample is left out an
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from catalog.exposition import read_series, split_series
-from catalog.translate import Route, merged
+from catalog.translate import Route, gather, merged
+from exporter.engines.body import decoded, unwrapped
 from exporter.engines.layout import Entry, Layout, Merge, Series, laid_out
 from exporter.engines.resolver import Learnt, Resolver
 from exporter.engines.values import are_numbers, is_number, written
@@ -58,6 +58,7 @@ class Relabeller:
         self._resolver = resolver
         self._learnt = learnt
         self._place = dict(place)
+        self._place_text = f"{label_text(dict(sorted(place.items())))}}} "
         self._max_series = max_series
         self._scrapes_by_layout = _STEADY_SCRAPES
         self._forget()
@@ -69,6 +70,7 @@ class Relabeller:
         self._samples = 0
         self._models: set[str] = set()
         self._left: dict[bytes, Entry] = {}
+        self._converted_from: tuple[list[str], dict[Family, bytes]] = ([], {})
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -77,12 +79,12 @@ class Relabeller:
 
     def relabel(self, body: bytes) -> Relabelled:
         """Relabel one scrape; never raises, whatever the body."""
-        text = _text(body)
-        result = self._by_layout(text) if self._layout is not None else None
+        body = unwrapped(body)
+        result = self._by_layout(body) if self._layout is not None else None
         if result is not None:
             self._scrapes_by_layout += 1
             return result
-        lines = text.split(b"\n")
+        lines = body.strip(b"\n").split(b"\n")
         result = self._by_heads(lines)
         if self._merge_found:
             # A series that had come out by itself turned out to have a second source: now that is known.
@@ -100,38 +102,59 @@ class Relabeller:
 
         Both for an endpoint whose lines move all the time: learning takes ten times as long as looking up.
         """
-        layout = laid_out(lines, self._heads)
+        layout = laid_out(lines, self._heads, self._place_text)
         if self._scrapes_by_layout >= _STEADY_SCRAPES:
             models = self._models
             self._forget()
             self._models = models
         self._layout, self._scrapes_by_layout = layout, 0
+        self._converted_from = ([], {})
 
-    def _by_layout(self, text: bytes) -> Relabelled | None:
+    def _by_layout(self, body: bytes) -> Relabelled | None:
         """Relabel lines that stand where they stood; None when they do not."""
         layout, self._layout = self._layout, None
-        values = layout.values(text.decode("latin-1")) if layout is not None else None
-        if layout is None or values is None:
+        found = layout.values(decoded(body)) if layout is not None else None
+        if layout is None or found is None:
             return None
-        plain = layout.plain(values)
-        if not are_numbers(plain):
-            checked = [value for text in plain if (value := written(text)) is not None]
-            if len(checked) < len(plain):
-                return None
-            plain = checked
+        values, are_plain = found
         section: dict[Family, bytes] = {}
-        for family, start, end, pieces in layout.spans:
+        place = layout.place
+        series = 0
+        for family, pick, pieces, number in layout.spans:
+            picked = pick(values)
+            if not are_plain and not are_numbers(picked):
+                checked = [value for text in picked if (value := written(text)) is not None]
+                if len(checked) < number:
+                    return None
+                picked = checked
             block = pieces.copy()
-            block[1::2] = plain[start:end]
+            block[1:-1:3] = [place] * number
+            block[2::3] = picked
             section[family] = "".join(block).encode("latin-1")
+            series += number
+        converted = self._converted(layout.merged, values)
+        if converted is None:
+            return None
+        for family, lines in converted.items():
+            section[family] = section.get(family, b"") + lines
+        self._layout = layout
+        return Relabelled(section, series + sum(lines.count(b"\n") for lines in converted.values()))
+
+    def _converted(self, merges: list[tuple[int, Merge]], values: list[str]) -> dict[Family, bytes] | None:
+        """Return the lines that are merged or converted, those of the last scrape while their values are the same."""
+        texts = [values[position] for position, _ in merges]
+        if texts == self._converted_from[0]:
+            return self._converted_from[1]
         touched: list[Series] = []
-        for position, merge in layout.merged:
-            value = written(values[position])
+        for (_, merge), text in zip(merges, texts, strict=True):
+            value = written(text)
             if value is None:
                 return None
             self._gather(merge, value, touched)
-        self._layout = layout
-        return Relabelled(section, len(plain) + self._put_merged(section, touched))
+        lines: dict[Family, bytes] = {}
+        self._put_merged(lines, touched)
+        self._converted_from = (texts, lines)
+        return lines
 
     def _by_heads(self, lines: list[bytes]) -> Relabelled:
         """Relabel lines in any order, and learn the heads that are new."""
@@ -252,8 +275,9 @@ class Relabeller:
         self._merge_found = True
 
     def _series_of(self, route: Route) -> Series:
-        labels = {**route.labels, **self._place}
-        text = f"{route.name}{{{label_text(dict(sorted(labels.items())))}}} ".encode()
+        labels = {name: value for name, value in route.labels.items() if name not in self._place}
+        own = label_text(dict(sorted(labels.items())))
+        text = f"{route.name}{{{own}{',' * bool(own and self._place)}{self._place_text}".encode()
         series = self._series.get(text)
         if series is None:
             series = self._series[text] = Series(text, route.name, self._resolver.family(route.name))
@@ -274,7 +298,7 @@ class Relabeller:
                 series.parts = {}
                 touched.append(series)
             assert series.parts is not None  # noqa: S101 - made above
-            series.parts[route.part] = max(value, series.parts.get(route.part, value))
+            gather(series.parts, route, value)
 
     def _put_merged(self, section: dict[Family, bytes], touched: Sequence[Series]) -> int:
         for series in touched:
@@ -282,18 +306,3 @@ class Relabeller:
             section[series.family] = section.get(series.family, b"") + line
             series.parts = None
         return len(touched)
-
-
-def _text(body: bytes) -> bytes:
-    """Return the lines with a newline between them. Some frameworks send one JSON string; some, other line ends."""
-    body = body.removeprefix(b"\xef\xbb\xbf")
-    if body[:1] == b'"':
-        try:
-            unquoted = json.loads(body)
-        except (ValueError, RecursionError):
-            unquoted = None
-        if isinstance(unquoted, str):
-            body = unquoted.encode("utf-8", "replace")
-    if b"\r" in body:
-        body = body.replace(b"\r\n", b"\n")
-    return body.strip(b"\n")

@@ -6,12 +6,12 @@ import ctypes
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pynvml
 
 from exporter.gpus.nvml import Calls
-from exporter.gpus.plan import PlannedCall, PlannedValue
+from exporter.gpus.plan import PlannedCall, PlannedValue, Slot, itself
 from exporter.gpus.reasons import Counts
 
 __all__ = ["CallReader", "ValueBatch", "Values", "function_of"]
@@ -30,6 +30,14 @@ def _missing(*_: object) -> None:
     raise pynvml.NVMLError(pynvml.NVML_ERROR_FUNCTION_NOT_FOUND)
 
 
+class _Step(NamedTuple):
+    """A planned call with its functions by key, and of each output what is looked at in every reading."""
+
+    call: PlannedCall
+    functions: tuple[tuple[str, Callable[..., Any]], ...]
+    outputs: tuple[tuple[int, float, Callable[[Any], float] | None, Slot], ...]
+
+
 class CallReader:
     """Makes the single calls of one GPU or MIG instance. A slow one is repeated after its delay only."""
 
@@ -37,39 +45,47 @@ class CallReader:
         self, planned: Iterable[PlannedCall], calls: Calls, counts: Counts, clock: Callable[[], float]
     ) -> None:
         self._calls, self._counts, self._clock = calls, counts, clock
-        self._planned = [
-            (call, tuple((_key(name, call.arguments), function_of(name)) for name in call.functions))
+        self._steps = [
+            _Step(
+                call,
+                tuple((_key(name, call.arguments), function_of(name)) for name in call.functions),
+                tuple(
+                    (slot.index, slot.plain_maximum, None if pick is itself else pick, slot)
+                    for slot, pick in call.outputs
+                ),
+            )
             for call in planned
         ]
         self._kept: dict[int, tuple[float, list[tuple[int, float | None]]]] = {}
 
     def read(self, handle: Any, values: Values) -> None:
         """Put what the calls give into the slots; raises DeviceGoneError."""
-        for number, (call, functions) in enumerate(self._planned):
-            if not call.every_seconds:
-                self._one(call, functions, handle, values)
+        for number, step in enumerate(self._steps):
+            every_seconds = step.call.every_seconds
+            if not every_seconds:
+                self._one(step, handle, values)
                 continue
             now = self._clock()
             due, kept = self._kept.get(number, (now, []))
             if now >= due:
-                self._one(call, functions, handle, values)
-                kept = [(slot.index, values[slot.index]) for slot, _ in call.outputs]
-                self._kept[number] = (now + call.every_seconds, kept)
+                self._one(step, handle, values)
+                kept = [(index, values[index]) for index, *_ in step.outputs]
+                self._kept[number] = (now + every_seconds, kept)
             for index, value in kept:
                 values[index] = value
 
-    def _one(
-        self, call: PlannedCall, functions: tuple[tuple[str, Callable[..., Any]], ...], handle: Any, values: Values
-    ) -> None:
+    def _one(self, step: _Step, handle: Any, values: Values) -> None:
+        call, functions, outputs = step
         for key, function in functions:
             result = self._calls.get(key, function, handle, *call.arguments)
             if result is not None:
-                for slot, pick in call.outputs:
-                    values[slot.index] = slot.accept(pick(result), self._counts)
+                for index, plain_maximum, pick, slot in outputs:
+                    value = result if pick is None else pick(result)
+                    values[index] = value if 0 <= value <= plain_maximum else slot.accept(value, self._counts)
                 return
         if call.when_unsupported is not None and all(self._calls.is_absent(key) for key, _ in functions):
-            for slot, _ in call.outputs:
-                values[slot.index] = call.when_unsupported
+            for index, *_ in outputs:
+                values[index] = call.when_unsupported
 
 
 def _key(name: str, arguments: tuple[int, ...]) -> str:
@@ -90,7 +106,8 @@ _BY_TYPE: Mapping[int, struct.Struct] = MappingProxyType(
         6: struct.Struct("=H"),
     }
 )
-_AS_TYPE: Mapping[str, struct.Struct] = MappingProxyType({"uiVal": struct.Struct("=I"), "ullVal": struct.Struct("=Q")})
+_ULL = struct.Struct("=Q")
+_AS_TYPE: Mapping[str, struct.Struct] = MappingProxyType({"uiVal": struct.Struct("=I"), "ullVal": _ULL})
 
 
 class ValueBatch:
@@ -102,6 +119,8 @@ class ValueBatch:
 
     def _set(self, planned: tuple[PlannedValue, ...]) -> None:
         self._planned = planned
+        # None: the type that NVML says.
+        self._unpack = [_AS_TYPE[one.as_type].unpack_from if one.as_type in _AS_TYPE else None for one in planned]
         self._blank = b"".join(_ENTRY.pack(one.field_id, one.scope, 0, 0, 0, 0, b"") for one in planned)
         self._buffer = ctypes.create_string_buffer(self._blank, len(self._blank)) if planned else None
 
@@ -118,12 +137,13 @@ class ValueBatch:
             self._calls.refuse(_FUNCTION, code)
             return
         unsupported = []
-        for planned, entry in zip(self._planned, _ENTRY.iter_unpack(self._buffer.raw), strict=True):
-            kind, refused, content = entry[4:]
+        for planned, unpack, entry in zip(
+            self._planned, self._unpack, _ENTRY.iter_unpack(self._buffer.raw), strict=True
+        ):
+            _, _, _, _, kind, refused, content = entry
             if refused == pynvml.NVML_SUCCESS:
                 self._calls.answered += 1
-                reader = _AS_TYPE.get(planned.as_type) or _BY_TYPE.get(kind, _AS_TYPE["ullVal"])
-                yield planned, reader.unpack_from(content)[0]
+                yield planned, (unpack or _BY_TYPE.get(kind, _ULL).unpack_from)(content)[0]
                 continue
             key = f"{_FUNCTION}({planned.field_id}, {planned.scope})"
             self._calls.refuse(key, refused)

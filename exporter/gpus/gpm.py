@@ -57,6 +57,8 @@ class GpmSampler:
         self._clock = clock
         self._samples: dict[int, _Samples] = {}
         self._fresh: set[int] = set()
+        # The entities with which the GPU said that it can do this: it changes with them at most.
+        self._supported: tuple[int, ...] = ()
         self._request = pynvml.c_nvmlGpmMetricsGet_t()
         self._request.version = pynvml.NVML_GPM_METRICS_GET_VERSION
         self._request.numMetrics = len(planned)
@@ -67,9 +69,10 @@ class GpmSampler:
     def begin(self, handle: Any, instances: Iterable[int]) -> None:
         """Take a first sample of what has none, and let go of what is no more; raises DeviceGoneError."""
         self._fresh.clear()
-        if not self._planned or not self._is_supported(handle):
-            return
         entities = (WHOLE_GPU, *instances)
+        if not self._planned or (entities != self._supported and not self._is_supported(handle)):
+            return
+        self._supported = entities
         for entity in self._samples.keys() - set(entities):
             self._free(self._samples.pop(entity))
         for entity in entities:
@@ -93,6 +96,7 @@ class GpmSampler:
             self._free(samples)
         self._samples.clear()
         self._fresh.clear()
+        self._supported = ()
 
     def _is_supported(self, handle: Any) -> bool:
         support = self._calls.get("nvmlGpmQueryDeviceSupport", pynvml.nvmlGpmQueryDeviceSupport, handle)

@@ -33,7 +33,7 @@ from exporter.gpus.fields import (
 )
 from exporter.gpus.reasons import Counts
 
-__all__ = ["Plan", "PlannedCall", "PlannedLink", "PlannedText", "PlannedValue", "Slot", "is_total", "plan_of"]
+__all__ = ["Plan", "PlannedCall", "PlannedLink", "PlannedText", "PlannedValue", "Slot", "is_total", "itself", "plan_of"]
 
 _SMALLEST_BLANK = 0x7FFFFFF0
 _ANY = Limits(float("inf"), is_wide=False)
@@ -42,12 +42,20 @@ _ANY_WIDE = Limits(float("inf"), is_wide=True)
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Where a field's value goes, and what it may be. `is_raw`: NVML gives it in the field's unit."""
+    """Where a field's value goes, and what it may be. `is_raw`: NVML gives it in the field's unit.
+
+    What lies between 0 and `plain_maximum` is a value as it stands; -1 where there is always more to do (`accept`).
+    """
 
     index: int
     field: GpuField
     limits: Limits
     is_raw: bool
+
+    @property
+    def plain_maximum(self) -> float:
+        """The largest raw value that is neither a blank, nor absurd, nor to be converted."""
+        return min(self.limits.maximum, _SMALLEST_BLANK - 1) if self.is_raw else -1
 
     def accept(self, raw: float, counts: Counts) -> float | None:
         """Return NVML's value in the field's unit; None, and the reason counted, for one that is none."""
@@ -200,10 +208,11 @@ def _pick(field: GpuField, read: CallRead) -> Callable[[Any], float]:
         return len
     if field.entity == "vgpu":
         return _is_licensed
-    return _used_ratio if field.unit == "ratio" else _itself
+    return _used_ratio if field.unit == "ratio" else itself
 
 
-def _itself(result: Any) -> Any:
+def itself(result: Any) -> Any:
+    """Pick a result that is the value."""
     return result
 
 

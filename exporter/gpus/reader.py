@@ -158,10 +158,11 @@ class GpuReader:
     def _read_values(self, handle: Any, values: Values) -> tuple[int, int] | None:
         counters: dict[tuple[int, int], int] = {}
         for planned, raw in self._fast.read(handle):
-            if planned.slot is None:
+            slot = planned.slot
+            if slot is None:
                 counters[planned.field_id, planned.scope] = int(raw)
             else:
-                values[planned.slot.index] = planned.slot.accept(raw, self._counts)
+                values[slot.index] = slot.accept(raw, self._counts)
         now = self._clock()
         if now >= self._slow_due:
             self._slow_kept = [

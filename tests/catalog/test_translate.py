@@ -323,6 +323,20 @@ def test_a_product_is_there_when_all_its_factors_are() -> None:
     assert translator.product(blocks, 200.0) == 12800.0
 
 
+def test_a_product_is_of_one_scrapes_factors() -> None:
+    translator = Translator(ENGINES["triton"])
+    text = "".join(
+        f'nv_trt_llm_kv_cache_block_metrics{{kv_cache_block_type="{kind}",model="m",version="1"}} %d\n'
+        for kind in ("max", "tokens_per")
+    )
+
+    def capacity(blocks: int, tokens: int) -> list[float]:
+        samples = translator.translate_all(parse((text % (blocks, tokens)).encode()).samples)
+        return [sample.value for sample in samples if sample.name == "llm_kv_cache_capacity_tokens"]
+
+    assert [capacity(100, 64), capacity(120, 64), capacity(120, 32)] == [[6400.0], [7680.0], [3840.0]]
+
+
 def test_products_of_two_models_do_not_mix() -> None:
     translator = Translator(ENGINES["triton"])
     name = "nv_trt_llm_kv_cache_block_metrics"

@@ -281,6 +281,17 @@ def test_products_wait_for_all_factors() -> None:
     assert values(relabeller.relabel(blocks + size))["llm_kv_cache_capacity_tokens"] == 6400.0
 
 
+def test_a_product_follows_its_factors_while_the_lines_stand() -> None:
+    relabeller = canonical("triton")
+    body = b"".join(
+        b'nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type="%s",model="m",version="1"} %%s\n' % kind
+        for kind in (b"max", b"tokens_per")
+    )
+    shown = [(b"100", b"64"), (b"100", b"64"), (b"120", b"64"), (b"120", b"32"), (b"100", b"64")]
+    capacities = [values(relabeller.relabel(body % each))["llm_kv_cache_capacity_tokens"] for each in shown]
+    assert capacities == [6400, 6400, 7680, 3840, 6400]
+
+
 # Passed through
 
 
@@ -288,7 +299,7 @@ def test_raw_series_keep_their_names_kinds_and_values() -> None:
     result = raw().relabel(VLLM)
     text = render([result.section], openmetrics=False).decode()
     assert "# TYPE vllm:num_requests_running gauge\n" in text
-    assert '\nvllm:num_requests_running{container="engine",engine="0",model_name="m",' in text
+    assert '\nvllm:num_requests_running{engine="0",model_name="m",container="engine",' in text
 
 
 def test_a_raw_label_of_our_name_is_kept_as_exported() -> None:
