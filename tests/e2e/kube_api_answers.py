@@ -18,7 +18,10 @@ class Stoppable(Protocol):
 
 
 class Answers(BaseHTTPRequestHandler):
+    """The requests of one connection, answered without delay."""
+
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: Stoppable  # type: ignore[assignment]
 
     def status(self, code: int, reason: str, message: str, **headers: str) -> None:

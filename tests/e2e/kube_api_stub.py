@@ -162,7 +162,7 @@ class _Server(ThreadingHTTPServer):
 class Handler(Answers):
     server: _Server
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 (the base class names it so)
         split = urlsplit(self.path)
         query = {name: values[-1] for name, values in parse_qs(split.query, keep_blank_values=True).items()}
         if split.path in _DISCOVERY:

@@ -1,7 +1,7 @@
 """What an API server makes of a manifest: its record of who wrote it, and every default.
 
-The defaults are those that the API reference of Kubernetes documents ("Defaults to ..."), for the kinds of the fixtures;
-custom resources get what their CRD says (PodMonitor, ServiceMonitor and InferenceService: nothing here).
+The defaults are those that the API reference of Kubernetes documents ("Defaults to ..."), for the fixtures' kinds.
+Custom resources get what their CRD says (PodMonitor, ServiceMonitor and InferenceService: nothing here).
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ def defaulted(manifest: Object) -> Object:
     item = stored(manifest)
     spec = item.get("spec", {})
     _fill(spec, _SPECS.get(item["kind"], {}))
-    _KINDS.get(item["kind"], lambda _: None)(spec)
+    if item["kind"] in _KINDS:
+        _KINDS[item["kind"]](spec)
     return item
 
 
