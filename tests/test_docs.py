@@ -279,6 +279,8 @@ def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     found = StubCluster(nodes={"gpu-1": node()}, objects={("deployments", "llm", "vllm"): {**named, **selector}})
     for item in manifests(MANIFESTS / "as_written" / "tgi-writer.yaml"):
         item["metadata"] |= {"namespace": "llm", "name": "chat"}
+        if "scaleTargetRef" in item["spec"]:
+            item["spec"]["scaleTargetRef"]["name"] = "chat"
         found.put(stored(item))
     with kube_api(found) as cluster:
         log = load("oom_no_kv_blocks").log_path.read_bytes()

@@ -62,7 +62,7 @@ Fault = Callable[["Handler"], None]
 
 @dataclass
 class StubCluster:
-    """What is in the cluster. `faults` are by resource ("pods/log"); `asked` is what came.
+    """What is in the cluster. `faults` are by resource ("pods/log", "discovery"); `asked` is what came.
 
     `objects` are by resource, namespace ("" for none) and name. `forbidden` are verb and resource, or with a third part
     in that namespace alone, "" for requests over all namespaces. `absent` are custom resources that are not installed.
@@ -170,6 +170,9 @@ class Handler(Answers):
             return
         cluster = self.server.cluster
         resources = discovered(split.path, cluster.absent)
+        if resources is not None and cluster.faults.get("discovery"):
+            cluster.faults["discovery"].pop(0)(self)
+            return
         if resources is not None:
             self.json(200, resources)
             return

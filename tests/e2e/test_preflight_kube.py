@@ -261,7 +261,7 @@ def test_what_an_unknown_kind_makes_is_checked_where_it_defines_pods(run: Run, c
 
     assert workloads(result) == ["Deployment decode"]
     assert report(result)["notes"] == [
-        "Pod inference/head: not checked, for RayCluster inference/ray makes them and is not among the objects"
+        "Pod inference/head: not checked, for RayCluster inference/ray makes it and is not among the objects"
     ]
 
 

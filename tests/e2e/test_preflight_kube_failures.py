@@ -145,8 +145,8 @@ def test_monitors_of_the_namespace_are_read_where_those_of_others_may_not_be(run
     assert "scraping" not in not_checked(result)
     assert report(result)["notes"] == [
         "test: forbidden: PodMonitors of other namespaces, ServiceMonitors of other namespaces are not read; the right "
-        "to list on podmonitors.monitoring.coreos.com, list on servicemonitors.monitoring.coreos.com in all namespaces is "
-        "missing (see docs/preflight.md)"
+        "to list on podmonitors.monitoring.coreos.com, list on servicemonitors.monitoring.coreos.com in all namespaces "
+        "is missing (see docs/preflight.md)"
     ]
     del cluster.objects["podmonitors", NAMESPACE, "chat-13b"]
     result = run("--kube", NAMESPACE)
@@ -207,6 +207,13 @@ def test_nor_are_they_where_they_might_not_be_listed(run: Run, cluster: StubClus
     assert report(result)["notes"] == []
     assert result.stderr == ""
     assert checks(result) == {"scraping"}
+
+
+def test_a_cluster_that_does_not_tell_is_taken_to_have_them(run: Run, cluster: StubCluster) -> None:
+    cluster.forbidden.add(("list", "scaledobjects"))
+    cluster.faults["discovery"] = [refused(403, "Forbidden", "no")]
+
+    assert "list on scaledobjects.keda.sh" in not_checked(run("--kube", NAMESPACE))["replicas"]
 
 
 def test_a_version_that_is_not_served_gives_way_to_another(
@@ -386,9 +393,7 @@ def test_a_server_that_is_not_there(cluster: StubCluster, run: Run, tmp_path: Pa
 
     assert result.exit_code == 2
     (line,) = result.stderr.splitlines()
-    assert line.startswith(
-        "inferwatch: test: connection refused: nothing listens there; check server in the kubeconfig"
-    )
+    assert line.startswith("inferwatch: test: connection refused: nothing listens there; check server")
 
 
 def test_a_context_that_is_not_there(run: Run) -> None:

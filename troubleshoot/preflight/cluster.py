@@ -6,11 +6,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 from troubleshoot.preflight.kinds import READERS, Setting, workloads_of
 from troubleshoot.preflight.objects import Field, KubeObject
 from troubleshoot.preflight.surroundings import Surroundings
 from troubleshoot.preflight.workload import Workload
+
+_T = TypeVar("_T")
 
 _OPERATORS: Mapping[str, Callable[[str | None, set[str]], bool]] = {
     "In": lambda value, values: value is not None and value in values,
@@ -32,6 +35,13 @@ def selects(selector: Field, labels: Mapping[str, str]) -> bool:
         if judge is None or not judge(labels.get(expression.at("key").text), values):
             return False
     return True
+
+
+def _grouped(items: Iterable[_T], key: Callable[[_T], str]) -> Mapping[str, list[_T]]:
+    found: dict[str, list[_T]] = defaultdict(list)
+    for item in items:
+        found[key(item)].append(item)
+    return found
 
 
 def same_namespace(one: str, other: str) -> bool:
@@ -68,10 +78,16 @@ class Cluster:
 
     @cached_property
     def _by_kind(self) -> Mapping[str, list[KubeObject]]:
-        found: dict[str, list[KubeObject]] = defaultdict(list)
-        for item in self.everything:
-            found[item.kind].append(item)
-        return found
+        return _grouped(self.everything, lambda item: item.kind)
+
+    @cached_property
+    def _by_target(self) -> Mapping[str, list[KubeObject]]:
+        """Autoscalers by the name of what they scale: a cluster has thousands."""
+        return _grouped(self.of_kind("HorizontalPodAutoscaler", "ScaledObject"), _target)
+
+    @cached_property
+    def _by_owner(self) -> Mapping[str, list[Workload]]:
+        return _grouped(self.workloads, lambda workload: workload.owner.name)
 
     def services(self, workload: Workload) -> list[KubeObject]:
         """The Services that lead to its pods."""
@@ -91,11 +107,11 @@ class Cluster:
 
     def autoscalers(self, workload: Workload) -> list[KubeObject]:
         """The HorizontalPodAutoscalers and KEDA ScaledObjects that set its number of replicas."""
-        return [item for item in self.of_kind("HorizontalPodAutoscaler", "ScaledObject") if _scales(item, workload)]
+        return [item for item in self._by_target.get(workload.owner.name, ()) if _scales(item, workload)]
 
     def target_of(self, autoscaler: KubeObject) -> Workload | None:
         """The workload that an autoscaler scales, where it is among the objects."""
-        return next((workload for workload in self.workloads if _scales(autoscaler, workload)), None)
+        return next((each for each in self._by_owner.get(_target(autoscaler), ()) if _scales(autoscaler, each)), None)
 
     def pod_monitors(self, workload: Workload) -> list[KubeObject]:
         """The PodMonitors that select its pods."""
@@ -130,11 +146,15 @@ class Cluster:
         return [item for item in self.of_kind(kind) if same_namespace(item.namespace, workload.namespace)]
 
 
+def _target(autoscaler: KubeObject) -> str:
+    return autoscaler.root.at("spec", "scaleTargetRef", "name").text
+
+
 def _scales(autoscaler: KubeObject, workload: Workload) -> bool:
-    target, owner = autoscaler.root.at("spec", "scaleTargetRef"), workload.owner
-    kind = target.at("kind").text or ("Deployment" if autoscaler.kind == "ScaledObject" else owner.kind)
-    is_named = (kind, target.at("name").text) == (owner.kind, owner.name)
-    return is_named and same_namespace(autoscaler.namespace, workload.namespace)
+    """Whether it sets this workload's replicas, if it names it."""
+    kind = autoscaler.root.at("spec", "scaleTargetRef", "kind").text
+    kind = kind or ("Deployment" if autoscaler.kind == "ScaledObject" else workload.owner.kind)
+    return kind == workload.owner.kind and same_namespace(autoscaler.namespace, workload.namespace)
 
 
 def reaches(monitor: KubeObject, namespace: str) -> bool:

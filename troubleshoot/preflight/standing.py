@@ -39,6 +39,6 @@ def standing(objects: Iterable[KubeObject], surroundings: Surroundings) -> tuple
         workloads = Cluster.of(made).workloads
         titles = [workload.owner.title for workload in workloads if Subject(workload, cluster).serves]
         if titles:
-            more = f" and {len(titles) - 1} more" if len(titles) > 1 else ""
-            lines.append(f"{titles[0]}{more}: not checked, for {maker_title} makes them and is not among the objects")
+            more, them = (f" and {len(titles) - 1} more", "them") if len(titles) > 1 else ("", "it")
+            lines.append(f"{titles[0]}{more}: not checked, for {maker_title} makes {them} and is not among the objects")
     return cluster, lines
