@@ -1,21 +1,19 @@
 """A stub of the Kubernetes API server, for no package that can be had here carries a real one.
 
-It follows the documented API of core/v1, apps/v1 and serving.kserve.io/v1beta1 as far as a reader of pods meets it:
-TLS, bearer tokens, one object and lists with label and field selectors and pages, logs with `container`, `previous`,
-`tailLines` and `limitBytes`, the proxy subresource, and `Status` objects for what goes wrong, in the API server's
-words. Only GET is served: anything else is noted and refused.
+It follows the documented API as far as a reader of pods and of what makes them meets it: TLS, bearer tokens, one
+object and lists (of a namespace or all) with label and field selectors and pages, discovery of a group, logs with
+`container`, `previous`, `tailLines` and `limitBytes`, the proxy subresource, and `Status` objects for what goes wrong,
+in the API server's words. Only GET is served: anything else is noted and refused.
 """
 
 from __future__ import annotations
 
-import json
-import re
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -23,21 +21,15 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import trustme
 import yaml
 
+from tests.e2e.kube_api_answers import Answers, Object
+from tests.e2e.kube_api_paths import BUILT_IN, PLURALS, SERVED, Asked, as_rbac_sees, discovered, is_served
 from tests.e2e.kube_selectors import fields_match, selected
 
-Object = dict[str, Any]
 Metrics = Callable[[], tuple[int, str]]
 """Status and body of a scrape."""
 
 TOKEN = "token-of-the-oncall-7d9f2c81aa"
 _PAGE = 500
-_CORE = re.compile(
-    r"/api/v1/(?:namespaces/(?P<ns>[^/]+)/)?(?P<kind>pods|events|nodes)(?:/(?P<name>[^/]+))?(?P<rest>/.*)?"
-)
-_GROUPS = re.compile(
-    r"/apis/(?P<group>apps|serving\.kserve\.io)/v1(?:beta1)?/namespaces/(?P<ns>[^/]+)/(?P<kind>\w+)/(?P<name>[^/]+)"
-)
-
 _DISCOVERY: dict[str, Object] = {
     "/api": {"kind": "APIVersions", "versions": ["v1"]},
     "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": []},
@@ -64,31 +56,24 @@ class StubPod:
     """Name in the proxy's path ("8000", "https:8443") -> what answers."""
 
 
-@dataclass
-class Asked:
-    """One request that came, as RBAC sees it."""
-
-    verb: str
-    group: str
-    resource: str
-    namespace: str
-    path: str
-    query: dict[str, str]
-
-
 Fault = Callable[["Handler"], None]
 """What is sent instead of an answer."""
 
 
 @dataclass
 class StubCluster:
-    """What is in the cluster. `faults` and `forbidden` are by resource ("pods/log"); `asked` is what came."""
+    """What is in the cluster. `faults` are by resource ("pods/log", "discovery"); `asked` is what came.
+
+    `objects` are by resource, namespace ("" for none) and name. `forbidden` are verb and resource, or with a third part
+    in that namespace alone, "" for requests over all namespaces. `absent` are custom resources that are not installed.
+    """
 
     pods: dict[tuple[str, str], StubPod] = field(default_factory=dict)
     objects: dict[tuple[str, str, str], Object] = field(default_factory=dict)
     events: list[Object] = field(default_factory=list)
     nodes: dict[str, Object] = field(default_factory=dict)
-    forbidden: set[tuple[str, str]] = field(default_factory=set)
+    forbidden: set[tuple[str, ...]] = field(default_factory=set)
+    absent: set[str] = field(default_factory=set)
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     expired_pages: int = 0
@@ -100,6 +85,14 @@ class StubCluster:
         """Put a pod into it."""
         metadata = stub.shown["metadata"]
         self.pods[metadata["namespace"], metadata["name"]] = stub
+
+    def put(self, item: Object) -> None:
+        """Put any object into it."""
+        metadata = item["metadata"]
+        if item["kind"] == "Pod":
+            self.add(StubPod(item))
+        else:
+            self.objects[PLURALS[item["kind"]], metadata.get("namespace", ""), metadata["name"]] = item
 
     def kubeconfig(self, path: Path, **changes: Any) -> Path:
         """Write a kubeconfig for it: context `test`, namespace `llm`. `changes` replace parts of user and cluster."""
@@ -166,31 +159,42 @@ class _Server(ThreadingHTTPServer):
         """A client that goes away, or does not trust the certificate, is part of a test."""
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class Handler(Answers):
     server: _Server
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 (the base class names it so)
         split = urlsplit(self.path)
         query = {name: values[-1] for name, values in parse_qs(split.query, keep_blank_values=True).items()}
         if split.path in _DISCOVERY:
             self.json(200, _DISCOVERY[split.path])
             return
-        asked = _as_rbac_sees(unquote(split.path), query)
-        if asked is None:
-            self.status(404, "NotFound", "the server could not find the requested resource")
-            return
         cluster = self.server.cluster
+        resources = discovered(split.path, cluster.absent)
+        if resources is not None and cluster.faults.get("discovery"):
+            cluster.faults["discovery"].pop(0)(self)
+            return
+        if resources is not None:
+            self.json(200, resources)
+            return
+        asked = as_rbac_sees(unquote(split.path), query)
+        if asked is None:
+            self._not_served()
+            return
         cluster.asked.append(asked)
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or token != TOKEN:
             self.status(401, "Unauthorized", "Unauthorized")
-        elif (asked.verb, asked.resource) in cluster.forbidden:
+        elif {(asked.verb, asked.resource), (asked.verb, asked.resource, asked.namespace)} & cluster.forbidden:
             self._forbid(asked)
+        elif not is_served(asked, cluster.absent):
+            self._not_served()
         elif cluster.faults.get(asked.resource):
             cluster.faults[asked.resource].pop(0)(self)
         else:
-            self._answer(asked, unquote(split.path))
+            self._answer(asked)
+
+    def _not_served(self) -> None:
+        self.status(404, "NotFound", "the server could not find the requested resource")
 
     def _refuse(self) -> None:
         self.server.cluster.asked.append(Asked(self.command.lower(), "", "written", "", self.path, {}))
@@ -203,25 +207,19 @@ class Handler(BaseHTTPRequestHandler):
         what = f'cannot {asked.verb} resource "{asked.resource}" in API group "{asked.group}"{where}'
         self.status(403, "Forbidden", f'{asked.resource} is forbidden: User "oncall" {what}')
 
-    def _answer(self, asked: Asked, path: str) -> None:
-        cluster = self.server.cluster
-        if asked.group:
-            match = _GROUPS.fullmatch(path)
-            assert match
-            self._object(cluster.objects.get((match["kind"], match["ns"], match["name"])), asked, match["name"])
-            return
-        match = _CORE.fullmatch(path)
-        assert match
-        name, rest = match["name"], match["rest"] or ""
+    def _answer(self, asked: Asked) -> None:
+        cluster, name = self.server.cluster, asked.name
         if asked.verb == "list":
             self._list(asked)
         elif asked.resource == "nodes":
             self._object(cluster.nodes.get(name), asked, name)
         elif asked.resource == "pods/proxy":
             self._proxy(asked.namespace, name)
+        elif asked.resource.partition("/")[0] != "pods":
+            self._object(cluster.objects.get((asked.resource, asked.namespace, name)), asked, name)
         else:
             stub = cluster.pods.get((asked.namespace, name))
-            if stub is not None and rest == "/log":
+            if stub is not None and asked.rest == "/log":
                 self._log(stub, name, asked.query)
             else:
                 self._object(stub.shown if stub else None, asked, name)
@@ -233,18 +231,12 @@ class Handler(BaseHTTPRequestHandler):
             self.json(200, found)
 
     def _list(self, asked: Asked) -> None:
-        cluster, namespace = self.server.cluster, asked.namespace
-        if asked.resource == "pods":
-            found = [stub.shown for (ns, _), stub in sorted(cluster.pods.items()) if ns == namespace]
-            try:
-                found = [
-                    p for p in found if selected(p["metadata"].get("labels", {}), asked.query.get("labelSelector", ""))
-                ]
-            except ValueError as error:
-                self.status(400, "BadRequest", f"unable to parse requirement: {error}")
-                return
-        else:
-            found = [e for e in cluster.events if fields_match(e, asked.query.get("fieldSelector", ""))]
+        cluster = self.server.cluster
+        try:
+            found = _selected(cluster, asked)
+        except ValueError as error:
+            self.status(400, "BadRequest", f"unable to parse requirement: {error}")
+            return
         begin = int(asked.query.get("continue", "0"))
         if begin and cluster.expired_pages:
             cluster.expired_pages -= 1
@@ -254,8 +246,10 @@ class Handler(BaseHTTPRequestHandler):
             return
         end = begin + int(asked.query.get("limit") or _PAGE)
         metadata = {"resourceVersion": "1", **({"continue": str(end)} if end < len(found) else {})}
-        kind = "PodList" if asked.resource == "pods" else "EventList"
-        self.json(200, {"kind": kind, "apiVersion": "v1", "metadata": metadata, "items": found[begin:end]})
+        kind, group, _ = SERVED[asked.resource]
+        version = f"{group}/{asked.version}" if group else asked.version
+        page = [_as_listed(item, asked.resource) for item in found[begin:end]]
+        self.json(200, {"kind": f"{kind}List", "apiVersion": version, "metadata": metadata, "items": page})
 
     def _log(self, stub: StubPod, name: str, query: Mapping[str, str]) -> None:
         containers = [c["name"] for c in stub.shown["spec"]["containers"]]
@@ -294,53 +288,25 @@ class Handler(BaseHTTPRequestHandler):
         status, body = serves()
         self.send(status, "text/plain; version=0.0.4; charset=utf-8", body.encode())
 
-    def status(self, code: int, reason: str, message: str, **headers: str) -> None:
-        """A `Status` object, as every failure of the API is told."""
-        found = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "reason": reason}
-        self.send(code, "application/json", json.dumps({**found, "code": code}).encode(), headers)
 
-    def json(self, code: int, found: Object) -> None:
-        """An object."""
-        self.send(code, "application/json", json.dumps(found).encode())
-
-    def send(self, code: int, kind: str, body: bytes, headers: Mapping[str, str] | None = None) -> None:
-        """A whole answer."""
-        self.send_response(code)
-        self.send_header("Content-Type", kind)
-        for name, value in (headers or {}).items():
-            self.send_header(name.replace("_", "-"), value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def chunked(self, body: bytes, *, cut_after: int | None = None, pause_seconds: float = 0.0) -> None:
-        """An answer in chunks, as logs come; `cut_after` so many bytes the connection is closed."""
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain")
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        sent = body if cut_after is None else body[:cut_after]
-        for begin in range(0, len(sent), 65536):
-            part = sent[begin : begin + 65536]
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
-            if pause_seconds:
-                self.wfile.flush()
-                self.server.stopping.wait(pause_seconds)
-        if cut_after is None:
-            self.wfile.write(b"0\r\n\r\n")
-        else:
-            self.close_connection = True
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class names it so)
-        """Stay silent."""
+def _selected(cluster: StubCluster, asked: Asked) -> list[Object]:
+    """The objects of a list, before it is cut into pages; a malformed selector raises ValueError."""
+    if asked.resource == "pods":
+        found = [stub.shown for _, stub in sorted(cluster.pods.items())]
+    elif asked.resource == "events":
+        found = cluster.events
+    else:
+        found = [item for (resource, _, _), item in sorted(cluster.objects.items()) if resource == asked.resource]
+    labels, fields = asked.query.get("labelSelector", ""), asked.query.get("fieldSelector", "")
+    return [
+        item
+        for item in found
+        if asked.namespace in ("", item["metadata"].get("namespace", ""))
+        and selected(item["metadata"].get("labels", {}), labels)
+        and fields_match(item, fields)
+    ]
 
 
-def _as_rbac_sees(path: str, query: dict[str, str]) -> Asked | None:
-    if match := _GROUPS.fullmatch(path):
-        return Asked("get", match["group"], match["kind"], match["ns"], path, query)
-    match = _CORE.fullmatch(path)
-    if match is None:
-        return None
-    rest = (match["rest"] or "").split("/")
-    sub = f"/{rest[1]}" if len(rest) > 1 else ""
-    return Asked("get" if match["name"] else "list", "", match["kind"] + sub, match["ns"] or "", path, query)
+def _as_listed(item: Object, resource: str) -> Object:
+    """Items of the built-in lists do not say what they are."""
+    return {key: value for key, value in item.items() if resource not in BUILT_IN or key not in ("kind", "apiVersion")}

@@ -87,6 +87,15 @@ def test_nothing_to_read_is_one_line_and_status_2(arguments: tuple[str, ...], tm
         (("--format", "html", "x"), "--format"),
         (("--load-rate", "0", "x"), "--load-rate"),
         ((RIGHT / "vllm-chat.yaml", "-o", "/nowhere/x"), "cannot be written"),
+        (("x.yaml", "--kube"), "--kube checks what is deployed, x.yaml is a manifest"),
+        (("--kube", "x.yaml"), "manifests are checked without --kube"),
+        (("x.yaml", "-n", "llm"), "--namespace needs --kube"),
+        (("-A",), "--all-namespaces needs --kube"),
+        (("--kubeconfig", "x", "y.yaml"), "--kubeconfig needs --kube"),
+        (("--context", "x", "y.yaml"), "--context needs --kube"),
+        (("--kube", "llm", "-A"), "--all-namespaces is given besides"),
+        (("--kube", "-n", "llm", "-A"), "--all-namespaces is given besides"),
+        (("--kube", "llm", "--skip", "replica"), "did you mean replicas?"),
     ],
 )
 def test_bad_usage_is_one_line_and_status_2(arguments: tuple[str | Path, ...], said: str) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 from troubleshoot.preflight.kinds import READERS, Setting, workloads_of
 from troubleshoot.preflight.objects import Field, KubeObject
+from troubleshoot.preflight.surroundings import Surroundings
 from troubleshoot.preflight.workload import Workload
+
+_T = TypeVar("_T")
 
 _OPERATORS: Mapping[str, Callable[[str | None, set[str]], bool]] = {
     "In": lambda value, values: value is not None and value in values,
@@ -33,6 +37,13 @@ def selects(selector: Field, labels: Mapping[str, str]) -> bool:
     return True
 
 
+def _grouped(items: Iterable[_T], key: Callable[[_T], str]) -> Mapping[str, list[_T]]:
+    found: dict[str, list[_T]] = defaultdict(list)
+    for item in items:
+        found[key(item)].append(item)
+    return found
+
+
 def same_namespace(one: str, other: str) -> bool:
     """Whether two objects can be in one namespace; a manifest that names none goes wherever it is applied."""
     return one == other or not one or not other
@@ -40,19 +51,25 @@ def same_namespace(one: str, other: str) -> bool:
 
 @dataclass(frozen=True)
 class Cluster:
-    """The objects that were given. What is not among them may exist all the same: findings say so."""
+    """The objects that were given. What is not among manifests may exist all the same: findings say so."""
 
     objects: tuple[KubeObject, ...]
+    surroundings: Surroundings = field(default_factory=Surroundings)
 
     @staticmethod
-    def of(objects: Iterable[KubeObject]) -> Cluster:
+    def of(objects: Iterable[KubeObject], surroundings: Surroundings | None = None) -> Cluster:
         """From any source's objects."""
-        return Cluster(tuple(objects))
+        return Cluster(tuple(objects), surroundings or Surroundings())
+
+    @property
+    def everything(self) -> tuple[KubeObject, ...]:
+        """The objects, and those that are only looked up."""
+        return (*self.objects, *self.surroundings.beside)
 
     @cached_property
     def workloads(self) -> tuple[Workload, ...]:
         """The workloads of all objects that make pods."""
-        setting = Setting.of(self.objects)
+        setting = Setting.of(self.everything, self.surroundings.unread)
         return tuple(workload for item in self.objects for workload in workloads_of(item, setting))
 
     def of_kind(self, *kinds: str) -> list[KubeObject]:
@@ -61,10 +78,16 @@ class Cluster:
 
     @cached_property
     def _by_kind(self) -> Mapping[str, list[KubeObject]]:
-        found: dict[str, list[KubeObject]] = defaultdict(list)
-        for item in self.objects:
-            found[item.kind].append(item)
-        return found
+        return _grouped(self.everything, lambda item: item.kind)
+
+    @cached_property
+    def _by_target(self) -> Mapping[str, list[KubeObject]]:
+        """Autoscalers by the name of what they scale: a cluster has thousands."""
+        return _grouped(self.of_kind("HorizontalPodAutoscaler", "ScaledObject"), _target)
+
+    @cached_property
+    def _by_owner(self) -> Mapping[str, list[Workload]]:
+        return _grouped(self.workloads, lambda workload: workload.owner.name)
 
     def services(self, workload: Workload) -> list[KubeObject]:
         """The Services that lead to its pods."""
@@ -84,19 +107,11 @@ class Cluster:
 
     def autoscalers(self, workload: Workload) -> list[KubeObject]:
         """The HorizontalPodAutoscalers and KEDA ScaledObjects that set its number of replicas."""
-        found = []
-        for item in self.of_kind("HorizontalPodAutoscaler", "ScaledObject"):
-            target = item.root.at("spec", "scaleTargetRef")
-            kind = target.at("kind").text or ("Deployment" if item.kind == "ScaledObject" else workload.owner.kind)
-            if (kind, target.at("name").text) == (workload.owner.kind, workload.owner.name) and same_namespace(
-                item.namespace, workload.namespace
-            ):
-                found.append(item)
-        return found
+        return [item for item in self._by_target.get(workload.owner.name, ()) if _scales(item, workload)]
 
     def target_of(self, autoscaler: KubeObject) -> Workload | None:
         """The workload that an autoscaler scales, where it is among the objects."""
-        return next((workload for workload in self.workloads if autoscaler in self.autoscalers(workload)), None)
+        return next((each for each in self._by_owner.get(_target(autoscaler), ()) if _scales(autoscaler, each)), None)
 
     def pod_monitors(self, workload: Workload) -> list[KubeObject]:
         """The PodMonitors that select its pods."""
@@ -115,8 +130,31 @@ class Cluster:
             if reaches(monitor, service.namespace) and selects(monitor.root.at("spec", "selector"), labels)
         ]
 
+    def around(self, workload: Workload) -> list[KubeObject]:
+        """Everything that is joined with a workload."""
+        services = self.services(workload)
+        monitors = [monitor for service in services for monitor in self.service_monitors(service)]
+        return [
+            *services,
+            *self.budgets(workload),
+            *self.autoscalers(workload),
+            *self.pod_monitors(workload),
+            *{id(monitor): monitor for monitor in monitors}.values(),
+        ]
+
     def _beside(self, kind: str, workload: Workload) -> list[KubeObject]:
         return [item for item in self.of_kind(kind) if same_namespace(item.namespace, workload.namespace)]
+
+
+def _target(autoscaler: KubeObject) -> str:
+    return autoscaler.root.at("spec", "scaleTargetRef", "name").text
+
+
+def _scales(autoscaler: KubeObject, workload: Workload) -> bool:
+    """Whether it sets this workload's replicas, if it names it."""
+    kind = autoscaler.root.at("spec", "scaleTargetRef", "kind").text
+    kind = kind or ("Deployment" if autoscaler.kind == "ScaledObject" else workload.owner.kind)
+    return kind == workload.owner.kind and same_namespace(autoscaler.namespace, workload.namespace)
 
 
 def reaches(monitor: KubeObject, namespace: str) -> bool:

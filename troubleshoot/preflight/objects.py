@@ -43,24 +43,29 @@ _GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a field stands: `line` counts from 1 and is None for objects that came from no file."""
+    """Where a field stands: `line` counts from 1 and is None for objects that came from no file.
+
+    `resource` is the object of a cluster in which it stands: `prod/deployment/llama`.
+    """
 
     file: str
     line: int | None
     path: str
+    resource: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
     """The document that a field belongs to: its file, its line there, and the lines of its fields by path.
 
-    `start` is where the object begins in the document (an item of a List).
+    `start` is where the object begins in the document (an item of a List). `resource` names a cluster's object.
     """
 
     file: str = ""
     lines: Mapping[Steps, int] = field(default_factory=lambda: _NO_LINES, repr=False)
     line: int | None = None
     start: Steps = ()
+    resource: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +153,7 @@ class Field:
             if known is not None:
                 line = known
                 break
-        return Place(self.origin.file, line, spelled(self.path))
+        return Place(self.origin.file, line, spelled(self.path), self.origin.resource)
 
 
 def spelled(path: Steps) -> str:

@@ -12,7 +12,11 @@ __all__ = ["Finding", "Fix", "NotChecked", "Result", "Severity"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check that does not hold. `subject` is the object ("Deployment prod/llama"), `place` the field to change."""
+    """One check that does not hold. `subject` is the object ("Deployment prod/llama"), `place` the field to change.
+
+    `without` are the kinds of which no object was found that would make it hold: where not all of them are known, it
+    cannot be judged.
+    """
 
     check: str
     severity: Severity
@@ -21,6 +25,7 @@ class Finding:
     message: str
     place: Place
     fixes: tuple[Fix, ...] = ()
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,8 @@ OF_EVERY_OBJECT = frozenset({"required_fields", "api_version"})
 class Result:
     """The whole answer; findings worst first, then by file and line.
 
-    `subjects` are the workloads that serve models; `problems` inputs that could not be read, `notes` what was left out.
+    `subjects` are the workloads that serve models; `problems` inputs that could not be read, `notes` what was left out,
+    `cluster` the cluster and the part of it that was looked at, "" for manifests.
     """
 
     subjects: tuple[str, ...] = ()
@@ -59,6 +65,7 @@ class Result:
     files: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    cluster: str = ""
 
     @property
     def verdict(self) -> str:

@@ -12,6 +12,12 @@ from troubleshoot.preflight.objects import Field, KubeObject
 from troubleshoot.preflight.sizing import Card, Model, card_of, model_of
 from troubleshoot.preflight.workload import Container, Workload
 
+AUTOSCALERS = frozenset({"HorizontalPodAutoscaler", "ScaledObject"})
+"""Kinds that set the number of replicas of another object."""
+
+_SCALED = frozenset({"Deployment", "StatefulSet", "ReplicaSet", "LeaderWorkerSet"})
+"""Kinds that they set it of; KServe's services have bounds of their own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -66,6 +72,13 @@ class Subject:
     def autoscalers(self) -> list[KubeObject]:
         """The autoscalers that set its replicas."""
         return self.cluster.autoscalers(self.workload)
+
+    @cached_property
+    def unread(self) -> frozenset[str]:
+        """Kinds of which an object that is not known could say something about this workload."""
+        kinds = frozenset(self.cluster.surroundings.unread)
+        is_scaling_known = bool(self.autoscalers) or self.workload.owner.kind not in _SCALED
+        return kinds - AUTOSCALERS if is_scaling_known else kinds
 
     @property
     def parallelism(self) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from troubleshoot.sources.errors import InputError
-from troubleshoot.sources.kube.target import Target, parse_target, plugin_target
+from troubleshoot.sources.kube.target import Target, parse_checked, parse_target, plugin_target
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,51 @@ def test_kubectls_words() -> None:
 def test_words_that_name_no_pod_are_refused(words: str, selector: str) -> None:
     with pytest.raises(InputError):
         plugin_target(words, "llm", "", selector)
+
+
+# What is held against a checklist
+
+
+@pytest.mark.parametrize(
+    ("text", "namespace", "found"),
+    [
+        ("", "", Target("namespace", "")),
+        ("", "llm", Target("namespace", "", "llm")),
+        ("llm", "", Target("namespace", "", "llm")),
+        ("deployment/chat", "", Target("deployment", "chat")),
+        ("deploy/chat", "llm", Target("deployment", "chat", "llm")),
+        ("llm/lws/chat", "", Target("leaderworkerset", "chat", "llm")),
+        ("llm/llmisvc/chat", "", Target("llminferenceservice", "chat", "llm")),
+        ("cluster/prod/llm/ds/chat", "", Target("daemonset", "chat", "llm", "cluster/prod")),
+    ],
+)
+def test_a_workload_or_a_namespace_is_checked(text: str, namespace: str, found: Target) -> None:
+    assert parse_checked(text, namespace) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "namespace", "context", "said"),
+    [
+        ("manifest.yaml", "", "", "manifests are checked without --kube"),
+        ("-", "", "", "is no name"),
+        ("llm/chat", "", "", "is no name"),
+        ("llm/node/gpu-1", "", "", "is no name"),
+        ("/deployment/chat", "", "", "is no name"),
+        ("llm/deployment/", "", "", "is no name"),
+        ("LLM/deployment/chat", "", "", "is no name"),
+        ("llm/deployment/../x", "", "", "is no name"),
+        ("", "a/b", "", "--kube a/b: is no name"),
+        ("llm", "llm", "", "is given besides --namespace llm"),
+        ("llm/deployment/chat", "other", "", "is given besides --namespace other"),
+        ("prod/llm/deployment/chat", "", "test", "is given besides --context test"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused_in_one_line(text: str, namespace: str, context: str, said: str) -> None:
+    with pytest.raises(InputError, match=said) as caught:
+        parse_checked(text, namespace, context)
+
+    assert "\n" not in str(caught.value)
+
+
+def test_what_has_no_replicas_to_diagnose_is_still_refused_there() -> None:
+    assert parse_target("lws/chat") == Target("pod", "chat", "lws")

@@ -10,9 +10,9 @@ from troubleshoot.findings import Fix, Severity
 from troubleshoot.preflight.cluster import Cluster
 from troubleshoot.preflight.objects import Field, KubeObject
 from troubleshoot.preflight.result import Finding, NotChecked
-from troubleshoot.preflight.subject import Subject
+from troubleshoot.preflight.subject import AUTOSCALERS, Subject
 
-__all__ = ["Check", "Fix", "Judgement", "ObjectCheck", "Severity", "Subject", "WorkloadCheck"]
+__all__ = ["AUTOSCALERS", "Check", "Fix", "Judgement", "ObjectCheck", "Severity", "Subject", "WorkloadCheck"]
 
 Judgement = Finding | NotChecked
 
@@ -37,10 +37,11 @@ class Check(ABC):
         *fixes: Fix,
         severity: Severity | None = None,
         title: str = "",
+        without: tuple[str, ...] = (),
     ) -> Finding:
-        """It does not hold; `field` is what has to change."""
+        """It does not hold; `field` is what has to change. `without`: no object of these kinds was found."""
         level = self.severity if severity is None else severity
-        return Finding(self.id, level, title or self.title, subject, message, field.place, fixes)
+        return Finding(self.id, level, title or self.title, subject, message, field.place, fixes, without)
 
     def not_checked(self, subject: str, needs: str = "") -> NotChecked:
         """It cannot be judged; `needs` names what is missing."""
@@ -50,10 +51,16 @@ class Check(ABC):
 class WorkloadCheck(Check):
     """A check on one workload that serves a model.
 
-    One that `reads_arguments` has not been made, whatever it did not find, where some arguments are not known.
+    One that `reads_arguments` has not been made, whatever it did not find, where some arguments are not known. One
+    that `counts_on` a kind cannot be made where not all objects of it are known.
     """
 
     reads_arguments: ClassVar[bool] = False
+    counts_on: ClassVar[frozenset[str]] = frozenset()
+
+    def concerns(self, subject: Subject) -> bool:
+        """Whether it might apply, whatever the objects of the kinds that it counts on are."""
+        return self.applies(subject)
 
     def applies(self, subject: Subject) -> bool:
         """Whether it says anything about this workload: by default, about those whose engine takes requests."""
@@ -65,7 +72,9 @@ class WorkloadCheck(Check):
 
 
 class ObjectCheck(Check):
-    """A check on one object, whatever it is."""
+    """A check on one object, whatever it is, or of some `kinds` alone."""
+
+    kinds: ClassVar[tuple[str, ...]] = ()
 
     def applies(self, item: KubeObject, cluster: Cluster) -> bool:
         """Whether it says anything about this object."""

@@ -36,6 +36,7 @@ def to_json(result: Result) -> dict[str, Any]:
             {"check": each.check, "object": each.subject, "needs": each.needs} for each in result.not_checked
         ],
         "passed": [{"check": each.check, "object": each.subject} for each in result.passed],
+        "cluster": result.cluster,
         "files": list(result.files),
         "problems": list(result.problems),
         "notes": list(result.notes),
@@ -51,6 +52,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "message": finding.message,
         "file": finding.place.file,
         "line": finding.place.line,
+        "resource": finding.place.resource,
         "path": finding.place.path,
         "fixes": [_fix(fix) for fix in finding.fixes],
     }

@@ -44,7 +44,8 @@ def _report(result: Result) -> Iterator[str]:
 
 
 def _row(finding: Finding) -> str:
-    place = f"{_code(words.where(finding.place))} {escape(finding.subject)}".strip()
+    where, subject = words.places(finding)
+    place = f"{_code(where)} {escape(subject)}".strip()
     what = f"**{escape(finding.title)}.** {escape(finding.message)}"
     fixes = "<br>".join(f"{_code(wording.fix_change(fix))}: {escape(wording.fix_reason(fix))}" for fix in finding.fixes)
     return f"| {_code(finding.check)} | {place} | {what} | {fixes} |"

@@ -1,7 +1,8 @@
 """A preflight as SARIF 2.1.0 (OASIS), as code hosts and CI systems read it.
 
-A finding is a result with its rule, level and line. What was not checked, and inputs that could not be read, are
-notifications of the run: no result, and no silence either.
+A finding is a result with its rule, level and line; in an object of a cluster, which is no file, it has a logical
+location of the kind "resource" alone (3.28 and 3.33 of the standard). What was not checked, and inputs that could not
+be read, are notifications of the run: no result, and no silence either.
 """
 
 from __future__ import annotations
@@ -73,9 +74,10 @@ def _result(finding: Finding) -> dict[str, Any]:
 
 def _location(finding: Finding) -> dict[str, Any]:
     place = finding.place
+    name = place.resource or finding.subject
     logical = {
-        "fullyQualifiedName": f"{finding.subject}: {place.path}" if place.path else finding.subject,
-        "kind": "object",
+        "fullyQualifiedName": f"{name}: {place.path}" if place.path else name,
+        "kind": "resource" if place.resource else "object",
     }
     if not place.file:
         return {"logicalLocations": [logical]}

@@ -59,7 +59,7 @@ def _finding(finding: Finding, width: int) -> Iterator[Line]:
     else:
         yield titled[-1]
         yield (Span(" " * (cells(word.text) + 2)), Span(finding.check, _QUIET))
-    place = " · ".join(part for part in (words.where(finding.place), finding.subject, finding.place.path) if part)
+    place = " · ".join(part for part in (*words.places(finding), finding.place.path) if part)
     yield from paragraph(_label("where"), place, width=width, style=_PLACE)
     yield from paragraph(_label("why"), finding.message, width=width)
     for number, fix in enumerate(finding.fixes):

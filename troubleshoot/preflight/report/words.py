@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from troubleshoot.findings import Severity
 from troubleshoot.preflight.objects import Place
-from troubleshoot.preflight.result import NotChecked, Result
+from troubleshoot.preflight.result import Finding, NotChecked, Result
 
 
 def summary(result: Result) -> str:
@@ -26,7 +26,8 @@ def summary(result: Result) -> str:
 def header(result: Result) -> list[str]:
     """What was looked at."""
     shown = list(result.files[:3]) + ([f"{len(result.files) - 3} more files"] if len(result.files) > 3 else [])
-    return [counted(len(result.subjects), "workload"), counted(result.objects, "object"), *shown]
+    looked_at = [result.cluster] if result.cluster else shown
+    return [counted(len(result.subjects), "workload"), counted(result.objects, "object"), *looked_at]
 
 
 def counted(number: int, noun: str) -> str:
@@ -35,8 +36,16 @@ def counted(number: int, noun: str) -> str:
 
 
 def where(place: Place) -> str:
-    """`file.yaml:12`; the file alone where there is no line."""
-    return f"{place.file}:{place.line}" if place.line else place.file
+    """`file.yaml:12`, the file alone where there is no line; in a cluster `prod/deployment/llama`."""
+    return f"{place.file}:{place.line}" if place.line else place.file or place.resource
+
+
+def places(finding: Finding) -> tuple[str, str]:
+    """Where it is, and what it is about: "" where the first says it."""
+    kind, _, title = finding.subject.partition(" ")
+    namespace, _, name = title.rpartition("/")
+    is_said = finding.place.resource == f"{namespace}/{kind.lower()}/{name}"
+    return where(finding.place), "" if is_said else finding.subject
 
 
 def not_checked(items: Iterable[NotChecked]) -> list[str]:

@@ -1,4 +1,7 @@
-"""Every call that is made to the API server, with the right that it needs. There are no others, and none that write."""
+"""Every call that `diagnose --kube` makes to the API server, with the right that it needs. None of them writes.
+
+Those of `preflight --kube` are in `kinds`.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,14 @@ from typing import Final, NamedTuple
 
 
 class Call(NamedTuple):
-    """A request's path and its right as RBAC names it. `gives` is what stays unknown without it."""
+    """A request's path and its right as RBAC names it. `gives` is what stays unknown without it; `page` tells more."""
 
     path: str
     verb: str
     group: str
     resource: str
     gives: str
+    page: str = "docs/oncall-kubernetes.md"
 
     @property
     def right(self) -> str:

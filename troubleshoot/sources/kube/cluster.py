@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote as url_quote
 
 from troubleshoot.sources.files import human_size
@@ -40,6 +40,25 @@ _PASSING: Final = frozenset({429, 500, 502, 503, 504})
 _EXPIRED: Final = 410
 
 
+Take = Callable[[dict[str, Any]], Any]
+"""What is kept of an object, None for nothing."""
+
+
+class Paging(NamedTuple):
+    """How a list is asked for: objects a page, so many pages, none after the monotonic time `until`."""
+
+    items: int
+    most_pages: int
+    until: float = float("inf")
+
+
+class Listed(NamedTuple):
+    """What was kept of a list; `is_whole` unless it has more objects than were asked for."""
+
+    items: list[Any]
+    is_whole: bool
+
+
 class Cluster:
     """One API server. Its methods raise `ClusterError`; they may be called from several threads."""
 
@@ -54,10 +73,14 @@ class Cluster:
         return self._object(call, place, {})
 
     def all(self, call: Call, query: Mapping[str, str], **place: str) -> list[dict[str, Any]]:
-        """The objects of a list, at most `MAX_PAGES` pages. A list that expires meanwhile is begun anew once."""
+        """The objects of a list, at most `MAX_PAGES` pages."""
+        return self.listed(call, query, Paging(_PAGE_ITEMS, MAX_PAGES), lambda item: item, **place).items
+
+    def listed(self, call: Call, query: Mapping[str, str], paging: Paging, take: Take, **place: str) -> Listed:
+        """What `take` makes of each object of a list. A list that expires meanwhile is begun anew once."""
         for again in (True, False):
             try:
-                return list(self._pages(call, query, place))
+                return self._listed(call, query, paging, take, place)
             except ClusterError as error:
                 if error.status != _EXPIRED or not again:
                     raise
@@ -87,19 +110,25 @@ class Cluster:
         finally:
             response.close()
 
-    def _pages(self, call: Call, query: Mapping[str, str], place: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    def _listed(
+        self, call: Call, query: Mapping[str, str], paging: Paging, take: Take, place: Mapping[str, str]
+    ) -> Listed:
+        found: list[Any] = []
         following = ""
-        for _ in range(MAX_PAGES):
-            asked = {**query, "limit": str(_PAGE_ITEMS), **({"continue": following} if following else {})}
+        for _ in range(paging.most_pages):
+            if time.monotonic() > paging.until:
+                raise ClusterError(self.name, NO_ANSWER, call)
+            asked = {**query, "limit": str(paging.items), **({"continue": following} if following else {})}
             page = self._object(call, place, asked)
             items = page.get("items") or []
             if not isinstance(items, list):
                 raise self._malformed(call)
-            yield from (item for item in items if isinstance(item, dict))
+            found += [taken for item in items if isinstance(item, dict) and (taken := take(item)) is not None]
             metadata = page.get("metadata")
             following = str(metadata.get("continue") or "") if isinstance(metadata, dict) else ""
             if not following:
-                return
+                return Listed(found, True)
+        return Listed(found, False)
 
     def _object(self, call: Call, place: Mapping[str, str], query: Mapping[str, str]) -> dict[str, Any]:
         until = time.monotonic() + self._timeout_seconds

@@ -152,7 +152,7 @@ def _no_context(shown: str, merged: Mapping[str, Any], chosen: str) -> InputErro
     known = f"it has: {', '.join(names[:_CONTEXTS_NAMED])}" if names else "it has none"
     more = f" and {len(names) - _CONTEXTS_NAMED} others" if len(names) > _CONTEXTS_NAMED else ""
     problem = f"has no context {chosen}" if chosen else "has no current context"
-    return InputError(shown, problem, f"{known}{more}; write CONTEXT/NAMESPACE/POD")
+    return InputError(shown, problem, f"{known}{more}")
 
 
 @contextmanager

@@ -72,7 +72,7 @@ def status_problem(call: Call, status: int, said: str, namespace: str) -> Proble
         where = f" in namespace {namespace}" if namespace else ""
         return (
             f"forbidden: {call.gives} {'are' if call.gives.endswith('s') else 'is'} not read",
-            f"the right to {call.right}{where} is missing (see docs/oncall-kubernetes.md)",
+            f"the right to {call.right}{where} is missing (see {call.page})",
         )
     if status == HTTPStatus.NOT_FOUND:
         return f"answered 404{told}", "check name, namespace and context"

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from troubleshoot.sources.errors import InputError
 
-Kind = Literal["pod", "deployment", "statefulset", "inferenceservice", "selector"]
+Kind = Literal[
+    "pod",
+    "deployment",
+    "statefulset",
+    "daemonset",
+    "leaderworkerset",
+    "inferenceservice",
+    "llminferenceservice",
+    "selector",
+    "namespace",
+    "everywhere",
+]
 
 KINDS: Final[dict[str, Kind]] = {
     **dict.fromkeys(("pod", "pods", "po"), "pod"),
@@ -16,12 +27,25 @@ KINDS: Final[dict[str, Kind]] = {
     **dict.fromkeys(("statefulset", "statefulsets", "sts"), "statefulset"),
     **dict.fromkeys(("inferenceservice", "inferenceservices", "isvc"), "inferenceservice"),
 }
-"""The words for a kind, with kubectl's short ones."""
+"""The words for a kind that has replicas to diagnose, with kubectl's short ones."""
+
+CHECKED_KINDS: Final[dict[str, Kind]] = {
+    **KINDS,
+    **dict.fromkeys(("daemonset", "daemonsets", "ds"), "daemonset"),
+    **dict.fromkeys(("leaderworkerset", "leaderworkersets", "lws"), "leaderworkerset"),
+    **dict.fromkeys(("llminferenceservice", "llminferenceservices", "llmisvc"), "llminferenceservice"),
+}
+"""The words for a kind that can be held against a checklist."""
 
 _FORMS: Final = (
     "write NAMESPACE/POD, NAMESPACE/deployment/NAME, NAMESPACE/statefulset/NAME or NAMESPACE/inferenceservice/NAME, "
     "or NAMESPACE with -l SELECTOR, each with CONTEXT/ before it for another cluster"
 )
+_CHECKED_FORMS: Final = (
+    "write NAMESPACE, or [NAMESPACE/]KIND/NAME with one of deployment, statefulset, daemonset, leaderworkerset, "
+    "inferenceservice, llminferenceservice, pod; manifests are checked without --kube"
+)
+_NAMESPACE: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _NAME: Final = re.compile(r"[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?")
 _LONGEST_SELECTOR: Final = 1000
 
@@ -56,6 +80,27 @@ def parse_target(text: str, selector: str = "") -> Target:
     if len(parts) < 2:
         raise InputError(f"--kube {text}", "names no pod", _FORMS)
     return _checked(Target("pod", parts[-1], parts[-2], "/".join(parts[:-2])), text)
+
+
+def parse_checked(text: str, namespace: str = "", context: str = "") -> Target:
+    """Read what `preflight --kube` names: `[[CONTEXT/]NAMESPACE/]KIND/NAME`, or a namespace; raise `InputError`.
+
+    `namespace` and `context` are what is said of them besides. Without a workload the kind is "namespace".
+    """
+    parts = text.split("/")
+    if len(parts) >= 2 and parts[-2] in CHECKED_KINDS:
+        found = Target(CHECKED_KINDS[parts[-2]], parts[-1], parts[-3] if len(parts) > 2 else "", "/".join(parts[:-3]))
+        is_name = bool(_NAME.fullmatch(found.name)) and not text.startswith("/")
+    else:
+        found, is_name = Target("namespace", "", text), True
+    for given, said, option in ((found.namespace, namespace, "--namespace"), (found.context, context, "--context")):
+        if given and said:
+            raise InputError(f"--kube {text}", f"is given besides {option} {said}", "give one of them")
+    found = replace(found, namespace=found.namespace or namespace, context=found.context or context)
+    if not is_name or (found.namespace and not _NAMESPACE.fullmatch(found.namespace)):
+        problem = "is no name of a namespace or workload"
+        raise InputError(f"--kube {text or found.namespace}", problem, _CHECKED_FORMS)
+    return found
 
 
 def plugin_target(words: str, namespace: str, context: str, selector: str) -> Target:

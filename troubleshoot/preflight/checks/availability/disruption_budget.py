@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from troubleshoot.preflight.checks.base import Fix, Judgement, Severity, Subject, WorkloadCheck
+from troubleshoot.preflight.checks.base import AUTOSCALERS, Fix, Judgement, Severity, Subject, WorkloadCheck
 from troubleshoot.preflight.objects import Field, KubeObject
 
 
@@ -15,12 +15,17 @@ class DisruptionBudget(WorkloadCheck):
     severity = Severity.WARNING
     title = "No disruption budget"
     needs = "a PodDisruptionBudget that selects its pods"
+    counts_on = AUTOSCALERS
 
     def applies(self, subject: Subject) -> bool:
         """Where there are at least two replicas to keep one of."""
+        return self.concerns(subject) and subject.fewest_replicas > 1
+
+    def concerns(self, subject: Subject) -> bool:
+        """Where there can be several replicas that requests choose from."""
         workload = subject.workload
         others = workload.owner.kind in {"Pod", "DaemonSet"} or workload.role in {"worker", "transformer", "explainer"}
-        return subject.container is not None and not others and subject.fewest_replicas > 1
+        return subject.container is not None and not others
 
     def judge(self, subject: Subject) -> Iterable[Judgement]:
         """See the class."""
@@ -29,8 +34,9 @@ class DisruptionBudget(WorkloadCheck):
             yield self.finding(
                 subject.title,
                 subject.workload.owner.root.at("metadata", "name"),
-                "No PodDisruptionBudget among the manifests selects its pods: draining nodes can evict all replicas at once.",
+                f"No PodDisruptionBudget {subject.cluster.surroundings.words} selects its pods: draining nodes can evict all replicas at once.",
                 Fix("PodDisruptionBudget maxUnavailable", None, 1, "one pod at a time, and nodes can still be drained"),
+                without=("PodDisruptionBudget",),
             )
         for budget in budgets:
             allowed = _allowed(budget, subject.fewest_replicas)

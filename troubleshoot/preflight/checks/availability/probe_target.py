@@ -41,14 +41,15 @@ class ProbeTarget(WorkloadCheck):
                     ),
                 )
             path = probe.at("httpGet", "path")
+            asked = path.text or "/"  # the API server's default
             known = KNOWN_PATHS.get(engine.name, frozenset())
-            if path.exists and known and path.text.partition("?")[0].rstrip("/") not in known:
+            if probe.at("httpGet").exists and known and asked.partition("?")[0].rstrip("/") not in known:
                 good = health_path(engine.name, live=name == "livenessProbe")
                 yield self.finding(
                     subject.title,
                     path,
-                    f"{engine.title} answers {path.text} with 404, so that the {name} always fails.",
-                    Fix(f"{name} path", path.text, good, "what the engine serves"),
+                    f"{engine.title} answers {asked} with 404, so that the {name} always fails.",
+                    Fix(f"{name} path", asked, good, "what the engine serves"),
                 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from troubleshoot.preflight.checks.base import Fix, Judgement, Severity, Subject, WorkloadCheck
+from troubleshoot.preflight.checks.base import AUTOSCALERS, Fix, Judgement, Severity, Subject, WorkloadCheck
 
 LEAST = 2
 
@@ -16,6 +16,7 @@ class Replicas(WorkloadCheck):
     severity = Severity.WARNING
     title = "Fewer than two replicas"
     needs = "replicas, or the floor of an autoscaler"
+    counts_on = AUTOSCALERS
 
     def applies(self, subject: Subject) -> bool:
         """Everything that answers requests: not a group's workers, nor one pod on each node."""

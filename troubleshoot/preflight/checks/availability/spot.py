@@ -56,6 +56,7 @@ class Spot(WorkloadCheck):
                 f"It may run on spot nodes, whose drain gives {_NOTICE_SECONDS} s or less, and no disruption budget covers it.",
                 Fix("PodDisruptionBudget maxUnavailable", None, 1, "drains ahead of the end go one pod at a time"),
                 title="On spot nodes without a disruption budget",
+                without=("PodDisruptionBudget",),
             )
 
 

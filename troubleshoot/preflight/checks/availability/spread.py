@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from troubleshoot.preflight.checks.base import Fix, Judgement, Severity, Subject, WorkloadCheck
+from troubleshoot.preflight.checks.base import AUTOSCALERS, Fix, Judgement, Severity, Subject, WorkloadCheck
 from troubleshoot.preflight.cluster import selects
 from troubleshoot.preflight.objects import Field
 
@@ -19,12 +19,17 @@ class Spread(WorkloadCheck):
     severity = Severity.WARNING
     title = "Replicas are not spread over nodes"
     needs = "topologySpreadConstraints or podAntiAffinity"
+    counts_on = AUTOSCALERS
 
     def applies(self, subject: Subject) -> bool:
         """Where there are at least two replicas, each of one pod."""
+        return self.concerns(subject) and subject.fewest_replicas > 1
+
+    def concerns(self, subject: Subject) -> bool:
+        """Where each replica is one pod, and others can be beside it."""
         workload = subject.workload
         alone = workload.owner.kind in {"Pod", "DaemonSet"} or workload.role in {"worker", "transformer", "explainer"}
-        return subject.container is not None and not alone and subject.fewest_replicas > 1
+        return subject.container is not None and not alone
 
     def judge(self, subject: Subject) -> Iterable[Judgement]:
         """See the class."""

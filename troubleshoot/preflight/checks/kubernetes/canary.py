@@ -20,13 +20,14 @@ class Canary(ObjectCheck):
     id = "canary"
     severity = Severity.CRITICAL
     title = "The canary gets no share of the traffic"
+    kinds = ("InferenceService",)
     needs = "canaryTrafficPercent, and whether an earlier revision serves"
 
     def applies(self, item: KubeObject, cluster: Cluster) -> bool:
         """InferenceServices that speak of a canary."""
         spec = item.root.at("spec")
         inside = any(spec.at(part, _FIELD).exists for part in _COMPONENTS)
-        return item.kind == "InferenceService" and (inside or any(spec.at(name).exists for name in _OLD_FIELDS))
+        return item.kind in self.kinds and (inside or any(spec.at(name).exists for name in _OLD_FIELDS))
 
     def judge(self, item: KubeObject, cluster: Cluster) -> Iterable[Judgement]:
         """See the class."""

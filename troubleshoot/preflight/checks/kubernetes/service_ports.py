@@ -15,6 +15,7 @@ class ServicePorts(WorkloadCheck):
     severity = Severity.CRITICAL
     title = "A Service leads to a port that is not there"
     needs = "a Service that selects its pods"
+    counts_on = frozenset({"Service"})
 
     def judge(self, subject: Subject) -> Iterable[Judgement]:
         """See the class."""

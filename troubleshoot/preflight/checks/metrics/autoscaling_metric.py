@@ -20,6 +20,7 @@ class AutoscalingMetric(ObjectCheck):
     severity = Severity.CRITICAL
     title = "The autoscaler's metric does not exist"
     needs = "the names of the autoscaler's metrics"
+    kinds = ("HorizontalPodAutoscaler", "ScaledObject")
 
     def applies(self, item: KubeObject, cluster: Cluster) -> bool:
         """Autoscalers that name a metric."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from troubleshoot.preflight import metric_names
-from troubleshoot.preflight.checks.base import Fix, Judgement, Severity, Subject, WorkloadCheck
+from troubleshoot.preflight.checks.base import AUTOSCALERS, Fix, Judgement, Severity, Subject, WorkloadCheck
 from troubleshoot.preflight.objects import Field, KubeObject
 
 _UTILISATION = "DCGM_FI_DEV_GPU_UTIL"
@@ -18,11 +18,15 @@ class AutoscalingSignal(WorkloadCheck):
     severity = Severity.WARNING
     title = "GPU inference is scaled by CPU or memory"
     needs = "the metrics of an autoscaler of this workload"
+    counts_on = AUTOSCALERS
 
     def applies(self, subject: Subject) -> bool:
         """Where something scales it."""
-        scaled = bool(subject.autoscalers) or _kserve_metric(subject).exists
-        return subject.engine is not None and scaled and subject.workload.role in {"server", "predictor"}
+        return self.concerns(subject) and (bool(subject.autoscalers) or _kserve_metric(subject).exists)
+
+    def concerns(self, subject: Subject) -> bool:
+        """Where something may scale it."""
+        return subject.engine is not None and subject.workload.role in {"server", "predictor"}
 
     def judge(self, subject: Subject) -> Iterable[Judgement]:
         """See the class."""

@@ -17,10 +17,11 @@ class RuleMetrics(ObjectCheck):
     severity = Severity.WARNING
     title = "A rule reads a series that does not exist"
     needs = "expressions of PrometheusRules"
+    kinds = ("PrometheusRule",)
 
     def applies(self, item: KubeObject, cluster: Cluster) -> bool:
         """PrometheusRules with rules."""
-        return item.kind == "PrometheusRule" and any(_rules(item))
+        return item.kind in self.kinds and any(_rules(item))
 
     def judge(self, item: KubeObject, cluster: Cluster) -> Iterable[Judgement]:
         """See the class."""
@@ -41,6 +42,7 @@ class RuleMetrics(ObjectCheck):
                             good or None,
                             "as the engine spells it" if good else "see docs/metric-names.md",
                         ),
+                        without=self.kinds,
                     )
 
 

@@ -11,6 +11,7 @@ from troubleshoot.preflight.engine_ports import metrics_port
 from troubleshoot.preflight.objects import Field, KubeObject
 
 _SCRAPE, _PORT = "prometheus.io/scrape", "prometheus.io/port"
+_SOURCES = ("PodMonitor", "ServiceMonitor", "Service")
 _KSERVE = "serving.kserve.io/enable-prometheus-scraping"
 
 
@@ -53,42 +54,45 @@ class Scraping(WorkloadCheck):
             yield self._nobody(subject, engine)
 
     def _nobody(self, subject: Subject, engine: Engine) -> Judgement:
-        owner = subject.workload.owner
+        owner, words = subject.workload.owner, subject.cluster.surroundings.words
         for monitor in subject.cluster.of_kind("ServiceMonitor"):
             if selects(monitor.root.at("spec", "selector"), subject.workload.labels):
                 return self.finding(
                     subject.title,
                     monitor.root.at("spec", "selector"),
-                    f"{monitor.title} selects Services, not pods, and no Service of these pods that carries its labels is among the manifests.",
+                    f"{monitor.title} selects Services, not pods, and no Service of these pods that carries its labels is {words}.",
                     Fix(
                         "kind",
                         "ServiceMonitor",
                         "PodMonitor",
                         "selects the pods themselves; or add the Service, with these labels and the named port",
                     ),
+                    without=_SOURCES,
                 )
         if "service" in subject.workload.supplied and owner.kind == "InferenceService":
             return self.finding(
                 subject.title,
                 owner.root.at("metadata", "annotations"),
-                "Nothing among the manifests scrapes it, and KServe sets no annotations unless asked.",
+                f"Nothing {words} scrapes it, and KServe sets no annotations unless asked.",
                 Fix(
                     _KSERVE,
                     None,
                     "true",
                     "or a PodMonitor; the exporter of this project finds it on its node by itself",
                 ),
+                without=_SOURCES,
             )
         return self.finding(
             subject.title,
             owner.root.at("metadata", "name"),
-            "No PodMonitor, ServiceMonitor or annotation among the manifests leads to its metrics.",
+            f"No PodMonitor, ServiceMonitor or annotation {words} leads to its metrics.",
             Fix(
                 "PodMonitor",
                 None,
                 f"port {metrics_port(engine)}, path /metrics",
                 "or the exporter of this project, which finds engines on its node by itself",
             ),
+            without=_SOURCES,
         )
 
     def _annotated_port(self, subject: Subject, engine: Engine, field: Field) -> Iterable[Judgement]:
@@ -100,6 +104,7 @@ class Scraping(WorkloadCheck):
                 f"{_PORT} is {field.text}, and {engine.title} serves its metrics on {wanted}.",
                 Fix(_PORT, field.text, str(wanted), "where the metrics are"),
                 title="The wrong port is scraped",
+                without=_SOURCES,
             )
 
     def _pod_monitor_ports(self, subject: Subject, engine: Engine, monitors: list[KubeObject]) -> Iterable[Judgement]:
