@@ -1,13 +1,12 @@
-"""Engines for a benchmark: servers on loopback that show recorded scrapes of about a thousand series in turn.
+"""Engines for a benchmark: servers on loopback that show recorded scrapes in turn.
 
-    python -m benchmarks.engine_servers COUNT
+    python -m benchmarks.engine_servers COUNT [SERIES]
 
 Prints the URLs on standard output and serves until it is killed.
 """
 
 from __future__ import annotations
 
-import re
 import socketserver
 import sys
 import threading
@@ -15,40 +14,39 @@ from itertools import count
 
 from recordings.reader import load, scrapes
 
-# A recorded vLLM shows 261 canonical series; four data-parallel ranks of it, about a thousand.
-_RANKS = 4
+SERIES = 1000
 _RECORDING = "kv_preemption"
 
 
-def bodies(ranks: int = _RANKS) -> list[bytes]:
-    """Return successive scrapes of an engine under load, each with as many ranks.
+def bodies(series: int = SERIES) -> list[bytes]:
+    """Return successive scrapes of an engine under load that shows so many series, or a few less.
 
     Only those that show all series: the few that it does not have yet in its first seconds come once in its life.
     """
     found = []
     for scrape in scrapes(load(_RECORDING)):
         if scrape.up:
-            lines = [line for line in scrape.exposition.split(b"\n") if not line.startswith(b"DCGM")]
-            found.append(b"\n".join(_with_ranks(lines, ranks)))
-    return [body for body in found if body.count(b"\n") == found[-1].count(b"\n")]
+            lines = [line for line in scrape.exposition.split(b"\n") if line and not line.startswith(b"DCGM")]
+            found.append(_with_ranks(lines, series))
+    return [b"\n".join(lines) for lines in found if len(lines) == len(found[-1])]
 
 
-def _with_ranks(lines: list[bytes], ranks: int) -> list[bytes]:
-    """Repeat the samples of each family for every rank."""
-    out: list[bytes] = []
-    family: list[bytes] = []
-    for line in [*lines, b"# end"]:
-        if not line.startswith(b"#"):
-            family.append(line)
-            continue
-        for rank in range(ranks):
-            for sample in family:
-                ranked = re.sub(rb'engine="0"', b'engine="%d"' % rank, sample)
-                if ranked not in out[-len(family) * ranks :] or rank == 0:
-                    out.append(ranked)
-        family = []
-        out.append(line)
-    return [line for line in out[:-1] if line]
+def _with_ranks(lines: list[bytes], series: int) -> list[bytes]:
+    """Repeat the samples of one recorded rank for others, family by family, while there is room for a family."""
+    families: list[list[bytes]] = [[]]
+    for line in lines:
+        if line.startswith(b"#"):
+            families.append([line])
+        else:
+            families[-1].append(line)
+    left = series - sum(not line.startswith(b"#") for line in lines)
+    first = [[line for line in family if b'engine="0"' in line] for family in families]
+    for rank in range(1, 1 + series // sum(map(len, first))):
+        for family, samples in zip(families, first, strict=True):
+            if samples and len(samples) <= left:
+                family += [line.replace(b'engine="0"', b'engine="%d"' % rank) for line in samples]
+                left -= len(samples)
+    return [line for family in families for line in family]
 
 
 class _Server(socketserver.ThreadingTCPServer):
@@ -79,7 +77,7 @@ class _Handler(socketserver.StreamRequestHandler):
 
 def main() -> None:
     """Serve until killed."""
-    answers = bodies()
+    answers = bodies(*map(int, sys.argv[2:3]))
     for _ in range(int(sys.argv[1])):
         server = _Server(answers)
         threading.Thread(target=server.serve_forever, daemon=True).start()

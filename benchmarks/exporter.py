@@ -1,4 +1,4 @@
-"""What the exporter costs: 8 GPUs and 8 engines of a thousand series each, beside what others take for less.
+"""What the exporter costs: 8 GPUs and 8 engines that show a thousand series each, beside what others take for less.
 
     python -m benchmarks.exporter [--quick] [--growth]
 
@@ -29,12 +29,14 @@ from statistics import median
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.engine_servers import bodies
+from benchmarks.engine_servers import SERIES, bodies
 from tests.exporter.gpus.stub import STATE_VARIABLE, StubState, build
 
 MOST_CPU_MS, MOST_SCRAPE_MS, MOST_RSS_MIB, MOST_START_SECONDS = 5.0, 1.0, 45.0, 0.5
 _PARSER_SAMPLES, _PARSER_MS = 9804, 126.0
 _GPUS, _ENGINES, _INTERVAL_SECONDS = 8, 8, 1.0
+# So many make a thousand canonical ones: not every series of an engine has a meaning that others share.
+_MORE_SERIES = 1294
 _INFERWATCH = Path(sys.executable).with_name("inferwatch")
 _NVITOP = Path(sys.executable).with_name("nvitop-exporter")
 _POLL_SECONDS = 0.005
@@ -86,9 +88,9 @@ def running(command: list[str], environment: dict[str, str] | None = None) -> It
 
 
 @contextmanager
-def engines(number: int) -> Iterator[list[str]]:
-    """Serve engines; yields their URLs."""
-    with running([sys.executable, "-m", "benchmarks.engine_servers", str(number)]) as process:
+def engines(number: int, series: int = SERIES) -> Iterator[list[str]]:
+    """Serve engines that show so many series each; yields their URLs."""
+    with running([sys.executable, "-m", "benchmarks.engine_servers", str(number), str(series)]) as process:
         assert process.stdout is not None
         yield [process.stdout.readline().strip() for _ in range(number)]
 
@@ -119,8 +121,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def inferwatch(folder: Path, urls: list[str], stub: dict[str, str], seconds: float) -> Cost:
-    """Measure the exporter."""
+def inferwatch(folder: Path, urls: list[str], stub: dict[str, str], seconds: float, what: str = "") -> Cost:
+    """Measure the exporter; `what` says more of the engines."""
     port = free_port()
     targets = "".join(f"\n    - {{url: {url}, name: engine-{number}}}" for number, url in enumerate(urls))
     config = folder / f"exporter-{len(urls)}.yaml"
@@ -138,7 +140,7 @@ def inferwatch(folder: Path, urls: list[str], stub: dict[str, str], seconds: flo
         scraped, memory = scrape_ms(port, 200), rss_mib(process.pid)
         body = gzip.decompress(scrape(identity))
         series = sum(1 for line in body.splitlines() if line and not line.startswith(b"#"))
-        return Cost(f"inferwatch exporter, {len(urls)} engines", cpu_ms, memory, start, scraped, series)
+        return Cost(f"inferwatch exporter, {len(urls)} engines {what}".strip(), cpu_ms, memory, start, scraped, series)
 
 
 def first_series(port: int, begun: float, needle: bytes) -> float:
@@ -192,7 +194,7 @@ def object_parser(urls: list[str], seconds: float) -> Cost:
 
 def calibration() -> float:
     """Return how long prometheus_client's parser alone takes here for 9 804 samples, in ms: the machine's own speed."""
-    text = bodies(1)[-1].decode()
+    text = bodies(0)[-1].decode()
     best, samples = float("inf"), 0
     for _ in range(10):
         begun = time.process_time()
@@ -240,6 +242,8 @@ def main() -> int:
         before = calibration()
         costs = [inferwatch(folder, urls[:_ENGINES], stub, seconds)]
         after = calibration()
+        with engines(_ENGINES, _MORE_SERIES) as larger:
+            costs.append(inferwatch(folder, larger, stub, seconds, f"of {_MORE_SERIES} series"))
         costs.append(object_parser(urls[:_ENGINES], seconds))
         if _NVITOP.exists():
             costs.append(nvitop(stub, seconds))

@@ -5,11 +5,13 @@
  */
 #include <fcntl.h>
 #include <math.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,7 +25,7 @@ typedef struct { int gpu, instance; char profile[TEXT], uuid[TEXT]; unsigned lon
 typedef struct { unsigned long long number; int gpu; unsigned long long code; unsigned instance; } Event;
 typedef struct { int gpu; unsigned pid; unsigned long long memory; char name[TEXT]; } Process;
 typedef struct { double taken; int filled; } Sample;
-typedef struct { unsigned long long gpus; } EventSet;
+typedef struct { unsigned long long gpus; int changes; } EventSet;
 
 typedef struct {
     int gpus, init, driver, rules, migs, xids, processes;
@@ -93,9 +95,7 @@ static double now(void) {
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-/* The driver wakes a thread that waits for events; a stub looks, rarely enough to cost little beside what is measured. */
-static void nap_for(long ms) { struct timespec time = {0, ms * 1000000}; nanosleep(&time, NULL); }
-static void nap(void) { nap_for(10); }
+static void nap(void) { struct timespec time = {0, 10 * 1000000}; nanosleep(&time, NULL); }
 
 /* The rule of a kind for a call: v(alue), r(eturn), h(ang), t(ext). */
 static const Rule *rule(int gpu, const char *call, char kind) {
@@ -385,16 +385,28 @@ int nvmlDeviceGetComputeRunningProcesses_v3(void *handle, unsigned *count, Proce
 typedef struct { void *device; unsigned long long type, data; unsigned instance, compute; } EventData;
 int nvmlEventSetCreate(EventSet **out) {
     int code = enter(ANY, "nvmlEventSetCreate");
-    if (!code) *out = calloc(1, sizeof **out);
-    return code;
+    if (code) return code;
+    char name[4096 + 16];
+    snprintf(name, sizeof name, "%s.version", path);
+    *out = calloc(1, sizeof **out);
+    (*out)->changes = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    inotify_add_watch((*out)->changes, name, IN_CLOSE_WRITE);
+    return SUCCESS;
 }
-int nvmlEventSetFree(EventSet *set) { free(set); return SUCCESS; }
+int nvmlEventSetFree(EventSet *set) { close(set->changes); free(set); return SUCCESS; }
 int nvmlDeviceRegisterEvents(void *handle, unsigned long long types, EventSet *set) {
     (void)types;
     BEGIN(handle, "nvmlDeviceRegisterEvents");
     set->gpus |= 1ull << gpu;
     return SUCCESS;
 }
+/* The driver wakes a thread that waits for events, and until then it costs nothing. So it is here. */
+static void await_change(int changes, double seconds) {
+    char notes[4096];
+    struct pollfd watched = {changes, POLLIN, 0};
+    if (poll(&watched, 1, (int)(seconds * 1e3) + 1) > 0 && read(changes, notes, sizeof notes) < 0) nap();
+}
+
 int nvmlEventSetWait_v2(EventSet *set, EventData *out, unsigned milliseconds) {
     double until = now() + milliseconds * 1e-3;
     for (;;) {
@@ -408,7 +420,8 @@ int nvmlEventSetWait_v2(EventSet *set, EventData *out, unsigned milliseconds) {
             *out = event;
             return SUCCESS;
         }
-        if (now() >= until) return TIMEOUT;
-        nap_for(250);
+        double left = until - now();
+        if (left <= 0) return TIMEOUT;
+        await_change(set->changes, left);
     }
 }
