@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Literal
 
 Kind = Literal["gauge", "counter", "histogram", "summary", "unknown"]
@@ -67,11 +68,11 @@ def render(sections: Iterable[Section], *, openmetrics: bool) -> bytes:
     Families come in order of first appearance. Where two sections disagree about a family's kind or help, the
     first one's stands.
     """
-    return b"".join(blocks(sections, openmetrics=openmetrics))
+    return b"".join(chain.from_iterable(blocks(sections, openmetrics=openmetrics)))
 
 
-def blocks(sections: Iterable[Section], *, openmetrics: bool) -> Iterator[bytes]:
-    """Yield what `render` joins: each family's header, then its lines."""
+def blocks(sections: Iterable[Section], *, openmetrics: bool) -> Iterator[list[bytes]]:
+    """Yield what `render` joins, by family: its header, then its lines from each section."""
     families: dict[str, Family] = {}
     lines: dict[str, list[bytes]] = {}
     for section in sections:
@@ -85,8 +86,7 @@ def blocks(sections: Iterable[Section], *, openmetrics: bool) -> Iterator[bytes]
                 found.append(block)
     _adopt(families, lines)
     for name, family in families.items():
-        yield _header(name, family.kind, family.help, openmetrics)
-        yield from lines[name]
+        yield [_header(name, family.kind, family.help, openmetrics), *lines[name]]
 
 
 def _adopt(families: dict[str, Family], lines: dict[str, list[bytes]]) -> None:

@@ -56,21 +56,21 @@ class Snapshot:
             found = self._bodies.get((openmetrics, gzipped))
             if found is not None:
                 return found
-            parts = chain(blocks(self._sections, openmetrics=openmetrics), (_EOF,) if openmetrics else ())
-            body = _packed(parts) if gzipped else b"".join(parts)
+            parts = chain(blocks(self._sections, openmetrics=openmetrics), ([_EOF],) if openmetrics else ())
+            body = _packed(parts) if gzipped else b"".join(chain.from_iterable(parts))
             self._bodies[openmetrics, gzipped] = body
             return body
 
 
-def _packed(parts: Iterable[bytes]) -> bytes:
+def _packed(parts: Iterable[list[bytes]]) -> bytes:
     """Pack in pieces that stay in the processor's cache: the whole text would be new memory each time, touched once."""
     packer = isal_zlib.compressobj(_GZIP_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW)
     packed: list[bytes] = []
     piece: list[bytes] = []
     size = 0
     for part in parts:
-        piece.append(part)
-        size += len(part)
+        piece += part
+        size += sum(map(len, part))
         if size >= _PIECE_BYTES:
             packed.append(packer.compress(b"".join(piece)))
             piece, size = [], 0
