@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from catalog.engines.base import EngineCatalog, SeriesMapping
+from catalog.exposition import HISTOGRAM_PARTS
 from catalog.signals import SIGNALS
 
 __all__ = [
-    "HISTOGRAM_PARTS",
     "DirectScrape",
     "LeftOut",
     "closed_values",
@@ -21,7 +21,6 @@ __all__ = [
     "monitor_name",
 ]
 
-HISTOGRAM_PARTS: tuple[str, ...] = ("_bucket", "_sum", "_count")
 # Engines count cached prompt tokens once, where the schema knows them as tokens and as look-ups. As tokens, their
 # share of all prompt tokens can still be worked out.
 _YIELDING = frozenset(SIGNALS[name] for name in ("llm_prefix_cache_hits_total", "llm_prefix_cache_queries_total"))

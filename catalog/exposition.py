@@ -16,6 +16,9 @@ MILLISECONDS_FROM = 1e11
 """A timestamp at or above this is in milliseconds (0.0.4), below it in seconds (OpenMetrics): 1e11 s is year
 5138."""
 
+HISTOGRAM_PARTS: tuple[str, ...] = ("_bucket", "_sum", "_count")
+"""What the samples of a histogram have behind its name; a summary's have the last two."""
+
 _LINE_SHOWN = 200
 _NAME = re.compile(rb"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(
@@ -28,6 +31,14 @@ _END = re.compile(rb"[\s,]*\}")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "\\": "\\", '"': '"'}
 _WITH_CREATED = ("counter", "histogram", "summary", "gaugehistogram")
+
+
+def base_name(name: str) -> str:
+    """Return a histogram's or a summary's name without the part that a sample is of; any other name as it is."""
+    for part in HISTOGRAM_PARTS:
+        if name.endswith(part):
+            return name.removesuffix(part)
+    return name
 
 
 class Sample(NamedTuple):

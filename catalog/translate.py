@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from catalog.engines.base import GENERIC_SERIES, EngineCatalog, Ignored, SeriesMapping, parse_version
-from catalog.exposition import Sample
+from catalog.exposition import Sample, base_name
 from catalog.signals import SIGNALS, Combine
 
 Canonical = tuple[str, dict[str, str], float]
@@ -33,7 +33,6 @@ Account = Literal["mapped", "ignored", "generic", "unknown"]
 PLACE_LABELS: tuple[str, ...] = ("node", "namespace", "pod", "container")
 """Labels that say where an engine runs; kept when a raw sample already carries them."""
 
-_PARTS = ("_bucket", "_sum", "_count")
 _PRODUCT: _Part = ("", ())
 _MODEL_LABELS = ("model_name", "model")
 
@@ -44,7 +43,7 @@ def combine(signal: str) -> Combine:
     `signal` may be a sample name (`..._bucket`). An unknown name merges by "max", which never invents an
     amount.
     """
-    known = SIGNALS.get(signal) or SIGNALS.get(_base(signal))
+    known = SIGNALS.get(signal) or SIGNALS.get(base_name(signal))
     return known.combine if known else "max"
 
 
@@ -154,7 +153,7 @@ class Translator:
     def account(self, name: str) -> Account:
         """Say what becomes of a raw sample name: "unknown" is a gap in the catalogue."""
         name = self._unaliased(name)
-        if any(mapping.series in (name, _base(name)) for mapping in self.engine.mappings):
+        if any(mapping.series in (name, base_name(name)) for mapping in self.engine.mappings):
             return "mapped"
         if _matches(self.engine.ignored, name):
             return "ignored"
@@ -177,7 +176,7 @@ class Translator:
 
     def _plans_for(self, name: str) -> tuple[_Plan, ...]:
         name = self._unaliased(name)
-        base = _base(name)
+        base = base_name(name)
         plans = []
         for index, mapping in self._mappings:
             if mapping.kind == "histogram" and base != name and mapping.series == base:
@@ -263,13 +262,6 @@ def merged(name: str, parts: Mapping[_Part, float]) -> float:
     return max(together(values) for values in by_name.values())
 
 
-def _base(name: str) -> str:
-    for part in _PARTS:
-        if name.endswith(part):
-            return name.removesuffix(part)
-    return name
-
-
 def _first(labels: Mapping[str, str], names: Iterable[str], default: str) -> str:
     for name in names:
         value = labels.get(name)
@@ -306,5 +298,5 @@ def _from_labels(alternatives: tuple[tuple[str, ...], ...], labels: Mapping[str,
 
 
 def _matches(ignored: tuple[Ignored, ...], name: str) -> bool:
-    base = _base(name)
+    base = base_name(name)
     return any(re.fullmatch(entry.pattern, name) or re.fullmatch(entry.pattern, base) for entry in ignored)

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from catalog.direct_scrape import HISTOGRAM_PARTS, DirectScrape, direct_scrape, monitor_name
+from catalog.direct_scrape import DirectScrape, direct_scrape, monitor_name
 from catalog.engines.base import EngineCatalog, SeriesMapping
+from catalog.exposition import HISTOGRAM_PARTS
 
 __all__ = ["DirectScrape", "Relabeling", "direct_scrape", "pod_monitor", "relabelings"]
 

@@ -22,7 +22,6 @@ from math import log10
 from alerts.config import Config
 from alerts.rule import Group, Record
 from catalog.direct_scrape import (
-    HISTOGRAM_PARTS,
     DirectScrape,
     closed_values,
     direct_scrape,
@@ -31,6 +30,7 @@ from catalog.direct_scrape import (
 )
 from catalog.engines import ENGINES
 from catalog.engines.base import EngineCatalog, SeriesMapping
+from catalog.exposition import HISTOGRAM_PARTS
 from catalog.recorded.levels import by, labels
 from catalog.signals import SIGNALS
 from catalog.translate import combine

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
 
 from catalog.engines.base import EngineCatalog
-from catalog.signals import SIGNALS
+from catalog.exposition import base_name
 from catalog.translate import Route, Translator
 from exporter.exposition import Family, Kind
+from exporter.signal_families import signal_family
 
-__all__ = ["CanonicalSeries", "RawSeries", "signal_family"]
+__all__ = ["CanonicalSeries", "RawSeries"]
 
-_PARTS = ("_bucket", "_sum", "_count")
 _OURS = ("llm_", "inferwatch_", "DCGM_")
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -23,13 +22,6 @@ _KINDS: Mapping[str, Kind] = {
     "histogram": "histogram",
     "summary": "summary",
 }
-
-
-@cache
-def signal_family(sample_name: str) -> Family:
-    """Return the family of a canonical sample; KeyError for a name that is not in the schema."""
-    signal = SIGNALS.get(sample_name) or SIGNALS[_base(sample_name)]
-    return Family(signal.name, "gauge" if signal.kind == "info" else signal.kind, signal.meaning)
 
 
 class CanonicalSeries:
@@ -85,7 +77,7 @@ class RawSeries:
         return self._families.setdefault(declared.name, declared)
 
     def _declared(self, sample_name: str) -> Family:
-        for name in (sample_name, _base(sample_name), sample_name.removesuffix("_total")):
+        for name in (sample_name, base_name(sample_name), sample_name.removesuffix("_total")):
             kind = self._kinds.get(name)
             if kind is not None and (name == sample_name or kind in {"histogram", "summary", "counter"}):
                 own = sample_name if kind == "counter" else name
@@ -101,10 +93,3 @@ class RawSeries:
             self._kinds[words[2]] = _KINDS.get(words[3].strip(), "unknown")
         elif words[1] == "HELP":
             self._helps[words[2]] = words[3]
-
-
-def _base(name: str) -> str:
-    for part in _PARTS:
-        if name.endswith(part):
-            return name.removesuffix(part)
-    return name

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from catalog.engines import ENGINES, recognise
 from catalog.engines.base import EngineCatalog
 from exporter.config import Engines
-from exporter.engines.canonical import CanonicalSeries, RawSeries, signal_family
+from exporter.engines.canonical import CanonicalSeries, RawSeries
 from exporter.engines.fetch import Endpoint, FetchError, Reason
 from exporter.engines.relabel import Relabelled, Relabeller
 from exporter.engines.resolver import Learnt
 from exporter.engines.target import EngineTarget
 from exporter.exposition import Family, Section, series_head
+from exporter.signal_families import signal_family
 
 __all__ = ["EngineReading", "EngineScraper"]
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from catalog.gpu import GpuField
-from catalog.signals import SIGNALS
 from exporter.exposition import Family, Section, label_text
 from exporter.gpus.inventory import Identity
 from exporter.gpus.mig import MigInstance
 from exporter.gpus.owners import Owner
 
-__all__ = ["Heads", "Labels", "Lines", "Spelling", "field_family", "labels_of", "signal_family", "spelled"]
+__all__ = ["Heads", "Labels", "Lines", "Spelling", "field_family", "labels_of", "spelled"]
 
 Spelling = Literal["dcgm4", "dcgm4.6"]
 Labels = Mapping[str, str]
@@ -29,12 +28,6 @@ def field_family(field: GpuField, spelling: Spelling) -> Family:
     kind: Literal["gauge", "counter"] = "counter" if field.kind == "counter" else "gauge"
     unit = "" if field.unit in ("bool", "code", "enum", "bitmask", "state", "status") else f" Unit: {field.unit}."
     return Family(spelled(field, spelling), kind, f"{field.meaning}{unit}")
-
-
-def signal_family(name: str) -> Family:
-    """Return the family of a canonical signal; an info is a gauge in the text format."""
-    signal = SIGNALS[name]
-    return Family(name, "counter" if signal.kind == "counter" else "gauge", signal.meaning)
 
 
 def labels_of(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from exporter.exposition import Family, Section, label_text
 from exporter.gpus.inventory import Identity
-from exporter.gpus.lines import Heads, Lines, Spelling, field_family, labels_of, number, own_labels, signal_family
+from exporter.gpus.lines import Heads, Lines, Spelling, field_family, labels_of, number, own_labels
 from exporter.gpus.mig import MigInstance
 from exporter.gpus.owners import Owner, Owners, sole_owner
 from exporter.gpus.plan import Plan
@@ -15,6 +15,7 @@ from exporter.gpus.reader import Reading
 from exporter.gpus.reasons import Reason
 from exporter.gpus.throttle import WINDOW_SECONDS
 from exporter.gpus.xids import XidLedger, XidRecord
+from exporter.signal_families import signal_family
 
 __all__ = ["GpuResult", "Renderer"]
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from catalog.engines import recognise_all
-from catalog.exposition import Sample, parse
+from catalog.exposition import Sample, base_name, parse
 from catalog.signals import COMMON_LABELS, SIGNALS
 from catalog.translate import Translator
 from troubleshoot.metrics.timeline import Timeline
@@ -135,7 +135,7 @@ def _fill(
         if name not in owner:
             owner[name] = translator = next((t for t in translators if t.account(name) == "mapped"), None)
             for mapping in translator.engine.mappings if translator else ():
-                if mapping.series in (name, _family(name)):
+                if mapping.series in (name, base_name(name)):
                     raw_names.setdefault(mapping.signal, mapping.series)
         if name == "up" or name.startswith(_KEPT_AS_IS):
             timeline.add(name, {**sample.labels, **extra}, sample.timestamp or 0.0, sample.value)
@@ -159,16 +159,9 @@ def _fill(
 
 def _own_labels(sample: Sample) -> dict[str, str]:
     """A canonical sample's labels without those that a scrape adds: a series outlives the exporter that shows it."""
-    signal = SIGNALS.get(sample.name) or SIGNALS.get(_family(sample.name))
+    signal = SIGNALS.get(sample.name) or SIGNALS.get(base_name(sample.name))
     kept = {*COMMON_LABELS, "le", *(signal.labels if signal else ())}
     return {name: value for name, value in sample.labels.items() if name in kept}
-
-
-def _family(name: str) -> str:
-    for part in ("_bucket", "_sum", "_count"):
-        if name.endswith(part):
-            return name.removesuffix(part)
-    return name
 
 
 def _version(samples: Iterable[Sample]) -> str:

@@ -8,8 +8,9 @@ import pytest
 
 from catalog.engines import ENGINES
 from catalog.signals import SIGNALS
-from exporter.engines.canonical import CanonicalSeries, RawSeries, signal_family
+from exporter.engines.canonical import CanonicalSeries, RawSeries
 from exporter.engines.values import are_numbers, is_number, written
+from exporter.signal_families import signal_family
 
 PLACE = {"node": "n1", "pod": "p"}
 
