@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 from catalog.engines import recognise
 from catalog.exposition import Sample, parse
@@ -18,9 +19,18 @@ _DCGM = frozenset(name for field in GPU_FIELDS.values() for name in field.names)
 
 def canonical(name: str, end_seconds: float) -> Iterator[Line]:
     """A recording whose last scrape lies within the second before a time; namespace and pod are named after it."""
+    shift = float(int(end_seconds - scrapes(load(name))[-1].time_seconds))
+    return (line._replace(time_seconds=line.time_seconds + shift) for line in _as_recorded(name))
+
+
+@cache
+def _as_recorded(name: str) -> tuple[Line, ...]:
+    return tuple(_translated(name))
+
+
+def _translated(name: str) -> Iterator[Line]:
     recording = load(name)
     pages = scrapes(recording)
-    shift = float(int(end_seconds - pages[-1].time_seconds))
     place = {"node": f"node-{name}", "namespace": name, "pod": f"{name}-0", "container": "engine"}
     shown = next((page.exposition for page in pages if page.up), b"")
     engine = recognise(sample.name for sample in parse(shown).samples)
@@ -29,7 +39,7 @@ def canonical(name: str, end_seconds: float) -> Iterator[Line]:
         series = CanonicalSeries(engine, recording.engine_version.split()[0])
         relabeller = Relabeller(series, place, max_series=10_000)
     for page in pages:
-        at = page.time_seconds + shift
+        at = page.time_seconds
         up = {"engine": recording.engine, **place}
         yield Line("llm_up", _labels(up), str(int(page.up)), at)
         for sample in parse(page.exposition).samples:

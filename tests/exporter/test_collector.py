@@ -23,10 +23,11 @@ from exporter.pods.watch import PodView, PodWatcher
 from exporter.selfmetrics import SelfMetrics
 from exporter.snapshot import Snapshot
 from tests.exporter.engines.endpoints import VLLM, is_silent, response, says, serving
-from tests.exporter.gpus.conftest import Node
-from tests.exporter.gpus.stub import STATE_VARIABLE, build
+from tests.exporter.gpus.conftest import Node, stub_library
+from tests.exporter.gpus.stub import STATE_VARIABLE
 from tests.exporter.nodes import UTIL, StubGpus, shown
 
+__all__ = ["stub_library"]
 NO_PODS = Kubernetes(discovery="none", pod_resources_socket="/nowhere/kubelet.sock")
 TEXT, PACKED, OPENMETRICS = (False, False), (False, True), (True, False)
 
@@ -161,12 +162,12 @@ def test_a_pod_with_the_labels_of_a_configured_target_is_left_out() -> None:
 
 
 @pytest.fixture
-def gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
+def gpus(stub_library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
     """A node of a stub GPU."""
     monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "state"))
     monkeypatch.setattr(pynvml, "nvmlLib", None)
     pynvml._nvmlGetFunctionPointer_cache.clear()
-    node = Node(tmp_path / "state", build(tmp_path))
+    node = Node(tmp_path / "state", stub_library)
     node.become(gpus=2)
     yield node
     node.close()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pynvml
@@ -18,12 +22,20 @@ from exporter.gpus.source import GpuSource
 from tests.exporter.gpus.stub import STATE_VARIABLE, Rule, StubState, build
 
 
-@pytest.fixture(scope="session")
-def stub_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The stub, compiled; loaded by its soname, so that pynvml finds it."""
-    library = build(tmp_path_factory.mktemp("nvml"))
+@cache
+def _loaded_stub() -> Path:
+    """One a process: pynvml takes the first library of its soname, and another one would see none of its calls."""
+    folder = tempfile.mkdtemp(prefix="stub-nvml-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    library = build(Path(folder))
     ctypes.CDLL(str(library))
     return library
+
+
+@pytest.fixture(scope="session")
+def stub_library() -> Path:
+    """The stub, compiled; loaded by its soname, so that pynvml finds it."""
+    return _loaded_stub()
 
 
 class Node:

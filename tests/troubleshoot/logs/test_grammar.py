@@ -270,10 +270,9 @@ def test_a_logger_is_read(name: str) -> None:
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
-@pytest.mark.parametrize("name", LOGGERS)
-def test_what_carries_a_line_is_taken_off(name: str, carrier: str) -> None:
-    form = LOGGERS[name]
-    assert parse_line(CARRIERS[carrier].format(form.raw).encode()).message == form.message
+def test_what_carries_a_line_is_taken_off(carrier: str) -> None:
+    read = {name: parse_line(CARRIERS[carrier].format(form.raw).encode()).message for name, form in LOGGERS.items()}
+    assert read == {name: form.message for name, form in LOGGERS.items()}
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
@@ -284,13 +283,11 @@ def test_level_and_place_are_read_through_every_carrier(carrier: str) -> None:
 
 
 @pytest.mark.parametrize("holder", HOLDERS)
-@pytest.mark.parametrize("name", LOGGERS)
-def test_json_that_holds_a_line_is_taken_off(name: str, holder: str) -> None:
-    form = LOGGERS[name]
-    raw = json.dumps(HOLDERS[holder](form.raw)).encode()
-    line = parse_line(raw)
-    assert line.message == form.message
-    assert line.process == form.process
+def test_json_that_holds_a_line_is_taken_off(holder: str) -> None:
+    read = {name: parse_line(json.dumps(HOLDERS[holder](form.raw)).encode()) for name, form in LOGGERS.items()}
+    assert {name: (line.message, line.process) for name, line in read.items()} == {
+        name: (form.message, form.process) for name, form in LOGGERS.items()
+    }
 
 
 def test_a_carrier_gives_the_time_where_the_line_has_none() -> None:
