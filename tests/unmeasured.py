@@ -32,6 +32,8 @@ UNMEASURED = frozenset(
         "tests/exporter/test_direct_scrape.py",
         "tests/exporter/test_exporter_config.py",
         "tests/inferwatch/test_diagnose_command.py",
+        "tests/inferwatch/test_diagnose_terminal.py",
+        "tests/inferwatch/test_diagnose_unreadable.py",
         "tests/runbooks/test_runbook_flags.py",
         "tests/runbooks/test_runbook_pages.py",
         "tests/test_architecture.py",
