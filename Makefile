@@ -8,7 +8,7 @@ WORKERS ?= $(shell expr $$(nproc) '*' 2)
 export PYTHONDONTWRITEBYTECODE :=
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test lint types unit bench generate format clean
+.PHONY: demo test lint types unit coverage.xml bench generate format clean
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Python 3.11 or newer is needed; set PYTHON=...'; exit 1; }
@@ -29,7 +29,10 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 unit: $(STAMP)
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal -q --cov --cov-report=term:skip-covered --cov-report=xml
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -q --cov --cov-report=term:skip-covered
+
+coverage.xml: unit  ## for diff-cover
+	$(BIN)/coverage xml
 
 bench: $(STAMP)  ## ratios against a plain loop, grep, other exporters and parsers
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'

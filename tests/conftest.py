@@ -13,8 +13,6 @@ import pytest
 from tests.unmeasured import UNMEASURED
 
 _OBJECTS_A_COLLECTION = 50_000
-
-
 _PROCESS_CONFIG = "COVERAGE_PROCESS_CONFIG"
 """The variable that has coverage measure the processes that a test starts."""
 
@@ -93,4 +91,12 @@ def own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     """Nothing is read from the cache folder of whoever runs the tests, or written there."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def short_lives_of_servers() -> Iterator[None]:
+    """Prometheus, promtool and VictoriaMetrics run for seconds here: a third of their time would go into garbage."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GOGC", "300")
         yield

@@ -18,6 +18,7 @@ UNMEASURED = frozenset(
         "tests/e2e/test_exporter_prometheus.py",
         "tests/e2e/test_html_report.py",
         # The same few functions over every case of a table, every recording, or what hypothesis makes up.
+        "tests/alerts/test_alertmanager.py",
         "tests/alerts/test_direct.py",
         "tests/alerts/test_expected_models.py",
         "tests/alerts/test_generate.py",
@@ -29,7 +30,10 @@ UNMEASURED = frozenset(
         "tests/exporter/deploy/test_deploy_schemas.py",
         "tests/exporter/engines/test_relabel.py",
         "tests/exporter/test_direct_scrape.py",
+        "tests/exporter/test_exporter_config.py",
         "tests/inferwatch/test_diagnose_command.py",
+        "tests/inferwatch/test_diagnose_terminal.py",
+        "tests/inferwatch/test_diagnose_unreadable.py",
         "tests/runbooks/test_runbook_flags.py",
         "tests/runbooks/test_runbook_pages.py",
         "tests/test_architecture.py",

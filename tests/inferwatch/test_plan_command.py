@@ -171,6 +171,7 @@ def test_the_output_that_a_page_shows_is_what_comes(page: str, monkeypatch: pyte
     assert f"{first}\n{second}\n" in text
 
 
+@pytest.mark.no_cover
 def test_a_narrow_terminal_loses_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     shown = run("llama-3.1-8b", *LOAD).output
