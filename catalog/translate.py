@@ -27,13 +27,13 @@ from catalog.signals import SIGNALS, Combine
 Canonical = tuple[str, dict[str, str], float]
 _Labels = tuple[tuple[str, str], ...]
 _Key = tuple[str, _Labels, float | None]
-_Part = tuple[str, _Labels]
+Part = tuple[str, _Labels]
 Account = Literal["mapped", "ignored", "generic", "unknown"]
 
 PLACE_LABELS: tuple[str, ...] = ("node", "namespace", "pod", "container")
 """Labels that say where an engine runs; kept when a raw sample already carries them."""
 
-_PRODUCT: _Part = ("", ())
+_PRODUCT: Part = ("", ())
 _MODEL_LABELS = ("model_name", "model")
 
 
@@ -68,7 +68,7 @@ class Route:
 
     name: str
     labels: Mapping[str, str]
-    part: _Part
+    part: Part
     scale: float = 1.0
     minimum: float | None = None
     constant: float | None = None
@@ -134,8 +134,8 @@ class Translator:
 
     def translate_all(self, samples: Iterable[Sample]) -> list[Sample]:
         """Translate and merge the samples of a scrape, or of many: only samples of equal timestamp merge."""
-        first: dict[_Key, tuple[Sample, _Part]] = {}
-        clashes: dict[_Key, dict[_Part, float]] = {}
+        first: dict[_Key, tuple[Sample, Part]] = {}
+        clashes: dict[_Key, dict[Part, float]] = {}
         for raw in samples:
             for route, value in self._fed(raw.name, raw.labels, raw.value):
                 labels = dict(route.labels)
@@ -235,13 +235,13 @@ class Translator:
             out["le"] = _scaled_bound(bound, mapping.scale) if plan.scales_bound else bound
         return out
 
-    def _part(self, name: str, labels: Mapping[str, str]) -> _Part:
+    def _part(self, name: str, labels: Mapping[str, str]) -> Part:
         """Identify what a raw sample is a part of: its series without the labels over which values repeat."""
         repeats = self.engine.repeat_labels
         return name, tuple(pair for pair in labels.items() if pair[0] not in repeats)
 
 
-def gather(parts: dict[_Part, float], route: Route, value: float) -> None:
+def gather(parts: dict[Part, float], route: Route, value: float) -> None:
     """Put a value among the parts of its series: of equal parts the maximum stays, of products the latest.
 
     A product that was worked out before all of its factors were seen has factors of the scrape before.
@@ -250,7 +250,7 @@ def gather(parts: dict[_Part, float], route: Route, value: float) -> None:
     parts[route.part] = value if known is None or route.factor is not None else max(value, known)
 
 
-def merged(name: str, parts: Mapping[_Part, float]) -> float:
+def merged(name: str, parts: Mapping[Part, float]) -> float:
     """Put the parts of each raw name together as `combine` says, then take the maximum over renames.
 
     `parts` are the values that landed on one canonical series, by `Route.part` (see `gather`).

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from exporter.config import Engines
-from exporter.engines.resolver import Learnt
+from exporter.engines.layout import Layouts
 from exporter.engines.scrape import EngineReading, EngineScraper
 from exporter.engines.target import EngineTarget
 from exporter.lanes import Lanes, Task
@@ -48,7 +48,7 @@ class EngineFleet:
         self._settings = settings
         self._node = node
         self._engines: dict[tuple[str, str, str], Engine] = {}
-        self._learnt: dict[tuple[str, str], Learnt] = {}
+        self._layouts: dict[tuple[frozenset[str], str, str], Layouts] = {}
         self._lanes = Lanes("engines", turn_seconds=_TURN_SECONDS, most=_MOST_LANES)
 
     @property
@@ -87,9 +87,6 @@ class EngineFleet:
             # A scrape that took longer than the last collection waited has ended since.
             self._take(engine, engine.task.outcome)
         self._lanes.run([engine.task for engine in engines], deadline_monotonic_seconds)
-        for learnt in self._learnt.values():
-            # A megabyte an engine, and of use at the start only.
-            learnt.clear()
         for engine, earlier in zip(engines, before, strict=True):
             self._take(engine, engine.task.outcome)
             engine.is_fresh = engine.reading is not earlier
@@ -117,8 +114,10 @@ class EngineFleet:
             engine.reading = engine.scraper.failure("timeout", f"no whole answer within {limit:g} s")
 
     def _opened(self, target: EngineTarget) -> Engine:
-        scraper = EngineScraper(target, self._settings, self._node, learnt=self._learnt_of)
-        return Engine(target, scraper, Task(scraper.scrape))
+        labels = frozenset(target.place(self._node))
 
-    def _learnt_of(self, engine: str, version: str) -> Learnt:
-        return self._learnt.setdefault((engine, version), {})
+        def layouts(engine: str, version: str) -> Layouts:
+            return self._layouts.setdefault((labels, engine, version), Layouts())
+
+        scraper = EngineScraper(target, self._settings, self._node, layouts=layouts)
+        return Engine(target, scraper, Task(scraper.scrape))

@@ -1,31 +1,35 @@
-"""Where the lines of a body stand, so that the next body needs no look-up where they stand there again."""
+"""Where the lines of a body stand, so that the next body needs no look-up where they stand there again.
+
+A layout says nothing of the replica that it was found at: replicas of one model share it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, NamedTuple
-from weakref import WeakValueDictionary
+from typing import NamedTuple
+from weakref import WeakSet
 
 from catalog.translate import Route
 from exporter.engines.values import are_usual
 from exporter.exposition import Family
 
-__all__ = ["Entry", "Layout", "Merge", "Series", "Span", "laid_out"]
+__all__ = ["Entry", "Layout", "Layouts", "Merge", "Series", "Span", "laid_out"]
 
 
 @dataclass(slots=True, eq=False)
 class Series:
-    """One series that comes out, its text up to the value. `only` is the raw head that alone feeds it unchanged."""
+    """One series that comes out, its text up to the place. `only` is the raw head that alone feeds it unchanged."""
 
     text: bytes
     name: str
     family: Family
+    model: str = ""
     only: bytes | None = None
     fed: bool = False
-    parts: dict[Any, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,25 +56,24 @@ class Span(NamedTuple):
     series: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Layout:
     """A body whose lines were all understood, each in its place: where they stand again, values alone are new.
 
     `heads` are those of all lines, of a comment the whole line; `samples` is how many are none. `spans` are what
-    comes out unchanged, `merged` the lines to gather. Text is str, a character a byte: str joins many small pieces
-    eight times as fast as bytes.
+    comes out unchanged, `merged` the lines to gather, `models` those that the series name. Text is str, a character
+    a byte: str joins many small pieces eight times as fast as bytes.
     """
 
     heads: list[str]
     heads_length: int
     samples: int
-    place: str
+    models: frozenset[str]
     spans: list[Span]
     merged: list[tuple[int, Merge]]
 
-    def values(self, text: str) -> tuple[list[str], bool] | None:
+    def values(self, text: str, lines: list[str]) -> tuple[list[str], bool] | None:
         """Return what stands behind each head, and whether all are plain numbers; None when a line stands elsewhere."""
-        lines = text.split("\n")
         if len(lines) != len(self.heads):
             return None
         values = list(map(str.removeprefix, lines, self.heads))
@@ -81,32 +84,61 @@ class Layout:
         return values, are_usual(joined.encode("latin-1"), self.samples)
 
 
-def laid_out(lines: list[bytes], entries: Mapping[bytes, Entry], place: str) -> Layout:
-    """Return the layout of a body all of whose heads are known; `place` is where the text of every series ends."""
+class Layouts:
+    """The layouts that replicas of one engine's version use now: what one has met, the others need not work out.
+
+    Shared by relabellers whose places have the same labels. Any thread may call.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._used: WeakSet[Layout] = WeakSet()
+
+    def __iter__(self) -> Iterator[Layout]:
+        """Yield those in use."""
+        with self._lock:
+            used = list(self._used)
+        return iter(used)
+
+    def kept(self, layout: Layout) -> Layout:
+        """Return the layout to keep: the one in use that has the same lines, or this one."""
+        for known in self:
+            if known.heads == layout.heads:
+                return known
+        with self._lock:
+            self._used.add(layout)
+        return layout
+
+
+def laid_out(lines: list[bytes], entries: Mapping[bytes, Entry]) -> Layout:
+    """Return the layout of a body all of whose heads are known."""
     plain: list[tuple[int, Series]] = []
     merged: list[tuple[int, Merge]] = []
     heads: list[str] = []
+    models: set[str] = set()
     for position, line in enumerate(lines):
         head = line[: line.rfind(b" ") + 1]
         entry = entries.get(head)
         if isinstance(entry, Merge):
             merged.append((position, entry))
+            models |= {series.model for series, _ in entry.targets}
         elif entry is not None:
             plain += [(position, series) for series in entry]
+            models |= {series.model for series in entry}
         heads.append((line if line[:1] == b"#" else head).decode("latin-1"))
     families = {family: number for number, family in enumerate(dict.fromkeys(one.family for _, one in plain))}
     plain.sort(key=lambda placed: families[placed[1].family])
-    spans = [_span(list(run), place) for _, run in groupby(plain, key=lambda placed: placed[1].family)]
+    spans = [_span(list(run)) for _, run in groupby(plain, key=lambda placed: placed[1].family)]
     samples = sum(1 for line in lines if line[:1] != b"#")
-    return Layout(_shared(heads), sum(map(len, heads)), samples, place, spans, merged)
+    return Layout(heads, sum(map(len, heads)), samples, frozenset(models - {""}), spans, merged)
 
 
-def _span(placed: Sequence[tuple[int, Series]], place: str) -> Span:
+def _span(placed: Sequence[tuple[int, Series]]) -> Span:
     positions = [position for position, _ in placed]
     pieces: list[str] = []
     for _, series in placed:
-        pieces += ["\n" * bool(pieces) + series.text.decode("latin-1").removesuffix(place), "", ""]
-    return Span(placed[0][1].family, _picker(positions), _shared([*pieces, "\n"]), len(placed))
+        pieces += ["\n" * bool(pieces) + series.text.decode("latin-1"), "", ""]
+    return Span(placed[0][1].family, _picker(positions), [*pieces, "\n"], len(placed))
 
 
 def _picker(positions: list[int]) -> Callable[[list[str]], Sequence[str]]:
@@ -115,22 +147,3 @@ def _picker(positions: list[int]) -> Callable[[list[str]], Sequence[str]]:
     if positions == list(range(first, end)):
         return itemgetter(slice(first, end))
     return itemgetter(*positions)
-
-
-class _Texts(list[str]):
-    """Texts in a list that can be referred to weakly."""
-
-    __slots__ = ("__weakref__",)
-
-
-_in_use: WeakValueDictionary[int, _Texts] = WeakValueDictionary()
-
-
-def _shared(texts: list[str]) -> list[str]:
-    """Return the same texts, as one list for all replicas of a model: they would be most of what a layout takes."""
-    key = hash(tuple(texts))
-    known = _in_use.get(key)
-    if known == texts:
-        return known
-    own = _in_use[key] = _Texts(texts)
-    return own

@@ -8,10 +8,7 @@ from typing import Protocol
 from catalog.translate import Route
 from exporter.exposition import Family
 
-__all__ = ["Learnt", "Resolver"]
-
-Learnt = dict[bytes, tuple[Route, ...]]
-"""What heads lead to, for relabellers whose resolvers agree."""
+__all__ = ["Resolver"]
 
 
 class Resolver(Protocol):

@@ -13,8 +13,9 @@ from catalog.engines.base import EngineCatalog
 from exporter.config import Engines
 from exporter.engines.canonical import CanonicalSeries, RawSeries
 from exporter.engines.fetch import Endpoint, FetchError, Reason
+from exporter.engines.layout import Layouts
 from exporter.engines.relabel import Relabelled, Relabeller
-from exporter.engines.resolver import Learnt
+from exporter.engines.resolver import Resolver
 from exporter.engines.target import EngineTarget
 from exporter.exposition import Family, Section, series_head
 from exporter.signal_families import signal_family
@@ -69,7 +70,7 @@ class _Known:
 class EngineScraper:
     """Scrapes a target again and again, on one thread; `abort` may be called from any.
 
-    `learnt` gives what all replicas of an engine's version share while they are met for the first time.
+    `layouts` gives what all replicas of an engine's version share, and with "" for both, all that are passed through.
     """
 
     def __init__(
@@ -79,12 +80,12 @@ class EngineScraper:
         node: str,
         *,
         clock: Callable[[], float] = time.monotonic,
-        learnt: Callable[[str, str], Learnt | None] = lambda _engine, _version: None,
+        layouts: Callable[[str, str], Layouts] = lambda _engine, _version: Layouts(),
     ) -> None:
         self.target = target
         self._settings = settings
         self._clock = clock
-        self._learnt = learnt
+        self._layouts = layouts
         self._place = target.place(node)
         self._known: _Known | None = None
         self._endpoints = tuple(
@@ -184,11 +185,13 @@ class EngineScraper:
 
     def _opened(self, engine: EngineCatalog, endpoint: Endpoint) -> _Known:
         version = self._version(engine, endpoint)
-        limit = self._settings.max_series
-        learnt = self._learnt(engine.name, version)
-        canonical = Relabeller(CanonicalSeries(engine, version), self._place, max_series=limit, learnt=learnt)
-        raw = Relabeller(RawSeries(self._place), self._place, max_series=limit) if self._settings.passthrough else None
+        canonical = self._relabeller(CanonicalSeries(engine, version), engine.name, version)
+        raw = self._relabeller(RawSeries(self._place), "", "") if self._settings.passthrough else None
         return _Known(engine, version, endpoint, canonical, raw)
+
+    def _relabeller(self, resolver: Resolver, engine: str, version: str) -> Relabeller:
+        limit = self._settings.max_series
+        return Relabeller(resolver, self._place, max_series=limit, layouts=self._layouts(engine, version))
 
     def _back(self, known: _Known) -> _Known:
         """What answers again after a failure may be another release."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -13,8 +14,8 @@ from catalog.engines.base import EngineCatalog
 from catalog.exposition import parse
 from catalog.translate import Translator
 from exporter.engines.canonical import CanonicalSeries, RawSeries
+from exporter.engines.layout import Entry, Layouts, laid_out
 from exporter.engines.relabel import Relabelled, Relabeller
-from exporter.engines.resolver import Learnt
 from exporter.exposition import render
 from recordings.reader import bundled, load, scrapes
 
@@ -24,11 +25,9 @@ PAYLOADS = Path(__file__).resolve().parents[4] / "shared" / "payloads"
 Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
-def canonical(
-    engine: str | EngineCatalog, version: str = "", max_series: int = 10_000, learnt: Learnt | None = None
-) -> Relabeller:
+def canonical(engine: str | EngineCatalog, version: str = "", max_series: int = 10_000) -> Relabeller:
     catalogue = ENGINES[engine] if isinstance(engine, str) else engine
-    return Relabeller(CanonicalSeries(catalogue, version), PLACE, max_series=max_series, learnt=learnt)
+    return Relabeller(CanonicalSeries(catalogue, version), PLACE, max_series=max_series)
 
 
 def raw(max_series: int = 10_000) -> Relabeller:
@@ -140,12 +139,11 @@ def test_one_line_that_changed_gives_what_it_would_give_without_the_scrapes_befo
     spoilt: Callable[[bytes], bytes],
 ) -> None:
     """Lines that stand where they stood take a shorter way: it must not lead elsewhere."""
-    learnt: Learnt = {}
     body = [scrape.exposition for scrape in scrapes(load("kv_preemption")) if scrape.up][-1]
     lines = [line for line in body.strip(b"\n").split(b"\n") if not line.startswith((b"DCGM", b"# TYPE DCGM"))]
     for number in range(0, len(lines), 7):
         changed = b"\n".join([*lines[:number], spoilt(lines[number]), *lines[number + 1 :]])
-        used, fresh = (canonical("vllm", learnt=learnt) for _ in range(2))
+        used, fresh = (canonical("vllm") for _ in range(2))
         used.relabel(body)
         for _ in range(2):
             used.relabel(b"\n".join(lines))
@@ -153,19 +151,56 @@ def test_one_line_that_changed_gives_what_it_would_give_without_the_scrapes_befo
         assert values_of(result) == values_of(expected), lines[number]
 
 
-def test_replicas_that_share_what_they_learn_give_each_its_own_series() -> None:
-    body = [scrape.exposition for scrape in scrapes(load("kv_preemption")) if scrape.up][-1]
-    learnt: Learnt = {}
-    for number in range(3):
-        place = {**PLACE, "pod": f"p-{number}"}
-        alone = Relabeller(CanonicalSeries(ENGINES["vllm"], ""), place, max_series=10_000)
-        together = Relabeller(CanonicalSeries(ENGINES["vllm"], ""), place, max_series=10_000, learnt=learnt)
-        expected = alone.relabel(body).section
-        assert together.relabel(body).section == expected
-        assert learnt
-        if number == 1:
-            learnt.clear()
-        assert together.relabel(body).section == expected
+def replicas(names: Sequence[str], **shared: Any) -> list[Relabeller]:
+    return [
+        Relabeller(CanonicalSeries(ENGINES["vllm"], ""), {**PLACE, "pod": name}, max_series=10_000, **shared)
+        for name in names
+    ]
+
+
+def test_replicas_that_share_layouts_give_each_its_own_series() -> None:
+    bodies = [scrape.exposition for scrape in scrapes(load("kv_preemption")) if scrape.up][-3:]
+    names = ("p-0", "p-1", "modèle", "p-3")
+    for body in bodies:
+        for together, alone in zip(replicas(names, layouts=Layouts()), replicas(names), strict=True):
+            for _ in range(2):
+                assert together.relabel(body) == alone.relabel(body)
+            assert together.models == alone.models == ("llama-2-7b",)
+
+
+@pytest.mark.parametrize("pod", ["modèle", "模型-0", 'a"b\\c'])
+def test_a_name_of_any_letters_stands_in_every_scrape(pod: str) -> None:
+    (relabeller,) = replicas([pod])
+    first = series_of(relabeller.relabel(VLLM))
+    assert {dict(labels)["pod"] for _, labels in first} == {pod}
+    assert series_of(relabeller.relabel(VLLM)) == first
+
+
+def test_what_one_replica_has_met_another_does_not_work_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = replicas(("a", "b"), layouts=Layouts())
+    first.relabel(VLLM)
+    monkeypatch.setattr(CanonicalSeries, "routes", pytest.fail)
+    assert b'pod="b"' in b"".join(second.relabel(VLLM).section.values())
+    assert first.models == second.models == ("m",)
+
+
+def test_a_layout_that_no_replica_uses_any_more_is_forgotten() -> None:
+    layouts = Layouts()
+    first, second = replicas(("a", "b"), layouts=layouts)
+    first.relabel(VLLM)
+    second.relabel(VLLM)
+    assert len(list(layouts)) == 1
+    first.relabel(VLLM.partition(b"\n")[2])
+    assert len(list(layouts)) == 2
+    second.relabel(VLLM.partition(b"\n")[2])
+    assert len(list(layouts)) == 1
+
+
+def test_replicas_that_meet_the_same_lines_at_the_same_time_keep_one_layout() -> None:
+    layouts = Layouts()
+    entries: dict[bytes, Entry] = {b"a ": None}
+    one, other = (laid_out([b"a 1"], entries) for _ in range(2))
+    assert layouts.kept(one) is layouts.kept(other) is one
 
 
 def test_a_series_that_is_gone_does_not_come_out() -> None:
@@ -267,14 +302,14 @@ def test_what_is_kept_stays_bounded_when_labels_never_repeat() -> None:
         lines = [f'vllm:num_requests_running{{engine="{scrape}-{line}"}} 1\n' for line in range(100)]
         result = relabeller.relabel("".join(lines).encode())
         assert result.series + result.series_over_limit == 100
-        assert len(relabeller._heads) <= 1000
+        assert len(relabeller._heads.entries) <= 1000
     assert result.series == 100
 
 
 def test_an_endless_stream_of_comments_is_not_kept() -> None:
     relabeller = canonical("vllm", max_series=100)
     relabeller.relabel(b"".join(b"# HELP a%d b\n" % number for number in range(5000)))
-    assert len(relabeller._heads) <= 200
+    assert len(relabeller._heads.entries) <= 200
 
 
 def test_products_wait_for_all_factors() -> None:

@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from catalog.engines import ENGINES
 from exporter.engines.canonical import CanonicalSeries, RawSeries
+from exporter.engines.layout import Layouts
 from exporter.engines.relabel import Relabeller
 from exporter.exposition import Section, render
 from recordings.reader import load, scrapes
@@ -87,10 +88,10 @@ def assert_promtool_reads(results: list[Section]) -> None:
     assert b"error while linting" not in done.stderr
 
 
-def relabeller(engine: str, number: int, *, passthrough: bool) -> Relabeller:
+def relabeller(engine: str, number: int, *, passthrough: bool, layouts: Layouts | None = None) -> Relabeller:
     place: Mapping[str, str] = {"pod": f"p{number}"}
     resolver = RawSeries(place) if passthrough else CanonicalSeries(ENGINES[engine], "")
-    return Relabeller(resolver, place, max_series=200)
+    return Relabeller(resolver, place, max_series=200, layouts=layouts)
 
 
 @pytest.mark.parametrize("passthrough", [False, True], ids=["canonical", "passthrough"])
@@ -100,11 +101,16 @@ def test_whatever_an_endpoint_sends_what_comes_out_is_well_formed(
 ) -> None:
     results: list[Section] = []
     good, chance = payload(recording), random.Random(f"{recording} {passthrough}")
+    shared = Layouts()
+    beside = relabeller(engine, EXAMPLES, passthrough=passthrough, layouts=shared)
     for number in range(EXAMPLES):
         steps = steps_by(chance)
-        made = relabeller(engine, number, passthrough=passthrough)
+        # Every second is one of two replicas, which know what the other has met.
+        beside.relabel(good)
+        made = relabeller(engine, number, passthrough=passthrough, layouts=shared if number % 2 else None)
         made.relabel(good)
         made.relabel(mutated(good, steps))
+        beside.relabel(mutated(good, steps))
         result = made.relabel(mutated(good, steps))
         text = render([result.section], openmetrics=False).decode()
         series = [
