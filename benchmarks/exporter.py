@@ -25,10 +25,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 from benchmarks import machine_speed
 from benchmarks.engine_servers import SERIES
+from benchmarks.scraping import scrape_ms
 from tests.exporter.gpus.stub import STATE_VARIABLE, StubState, build
 
 MOST_CPU_MS, MOST_SCRAPE_MS, MOST_RSS_MIB, MOST_START_SECONDS = 5.0, 1.0, 45.0, 0.5
@@ -107,20 +107,6 @@ def scrape(connection: http.client.HTTPConnection, encoding: str = "gzip") -> by
     """Scrape as Prometheus does; of a packed answer, its length is all that matters here."""
     connection.request("GET", "/metrics", headers={"Accept": "text/plain;version=0.0.4", "Accept-Encoding": encoding})
     return connection.getresponse().read()
-
-
-def scrape_ms(port: int, times: int) -> float:
-    """Return the median time of a scrape over one connection, packed as Prometheus asks for it."""
-    connection = http.client.HTTPConnection("127.0.0.1", port)
-    scrape(connection)
-    taken = []
-    for _ in range(times):
-        begun = time.perf_counter()
-        scrape(connection)
-        taken.append(time.perf_counter() - begun)
-        time.sleep(_POLL_SECONDS)
-    connection.close()
-    return 1e3 * median(taken)
 
 
 def free_port() -> int:
