@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterable
-from itertools import chain
 
 import msgspec
 
@@ -23,6 +23,7 @@ from exporter.exposition import Section
 from exporter.gpus.source import GpuSource
 from exporter.memory import give_back
 from exporter.pods.watch import PodView, PodWatcher
+from exporter.rhythm import Rhythm
 from exporter.selfmetrics import SelfMetrics
 from exporter.snapshot import Snapshot
 
@@ -31,8 +32,8 @@ __all__ = ["Collector"]
 _log = logging.getLogger(__name__)
 # A collection ends this share of an interval after its start at the latest, so that the next begins in time.
 _SHARE_OF_INTERVAL = 0.8
-# A form of the exposition that nobody asked for in this time is not rendered ahead any more.
-_FORM_KEPT_SECONDS = 150.0
+# A snapshot is served until the next one, which may be late by as much again.
+_SERVED_INTERVALS = 2.0
 # Freed memory is given back this often.
 _GIVE_BACK_SECONDS = 30.0
 
@@ -50,9 +51,10 @@ class Collector:
         self._config = config
         self._metrics = metrics
         self._accounts = accounts
+        self._static = tuple(map(configured, config.engines.targets))
         self._targets: tuple[EngineTarget, ...] | None = None
         self._refused: tuple[EngineTarget, ...] = ()
-        self._asked_seconds: dict[tuple[bool, bool], float] = {}
+        self._rhythms: defaultdict[tuple[bool, bool], Rhythm] = defaultdict(Rhythm)
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="collector", daemon=True)
@@ -90,7 +92,8 @@ class Collector:
                 before.close()
             before_dcgm, self.dcgm = self.dcgm, DcgmReader(config)
             before_dcgm.close()
-            self.gpus, self.pods, self._config, self._targets = gpus, pods, config, None
+            self.gpus, self.pods, self._config = gpus, pods, config
+            self._static, self._targets = tuple(map(configured, config.engines.targets)), None
             self.collect()
 
     def collect(self) -> Snapshot:
@@ -116,16 +119,16 @@ class Collector:
     def _publish(self, sections: Iterable[Section]) -> Snapshot:
         now = time.monotonic()
         before = self.snapshot
-        for form in before.asked if before else ():
-            self._asked_seconds[form] = now
+        for form, asked_seconds in before.asked.copy().items() if before else ():
+            self._rhythms[form].asked(asked_seconds)
+        served_seconds = _SERVED_INTERVALS * self._config.interval_seconds
         snapshot = Snapshot([*sections, self._metrics.section()], time.time())
-        snapshot.prepare(form for form, asked in self._asked_seconds.items() if now - asked < _FORM_KEPT_SECONDS)
+        snapshot.prepare(form for form, rhythm in self._rhythms.items() if rhythm.is_due(now, served_seconds))
         self.snapshot = snapshot
         return snapshot
 
     def _set_targets(self, view: PodView) -> None:
-        static = map(configured, self._config.engines.targets)
-        targets = tuple(chain(static, discovered(view.candidates)))
+        targets = (*self._static, *discovered(view.candidates))
         if targets != self._targets:
             self._targets = targets
             self._refused = self.fleet.set_targets(targets)

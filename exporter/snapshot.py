@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable
 from itertools import chain
 
@@ -31,13 +32,13 @@ class Snapshot:
         self._sections: tuple[Section, ...] = tuple(sections)
         self.created_unix_seconds = created_unix_seconds
         self._bodies: dict[tuple[bool, bool], bytes] = {}
-        self.asked: set[tuple[bool, bool]] = set()
-        """The forms (openmetrics, gzipped) that `body` was asked for."""
+        self.asked: dict[tuple[bool, bool], float] = {}
+        """The forms (openmetrics, gzipped) that `body` was asked for, with the monotonic time of the last request."""
         self._lock = threading.Lock()
 
     def body(self, openmetrics: bool, gzipped: bool) -> bytes:
         """Return the exposition: OpenMetrics 1.0 or text format 0.0.4, plain or gzip."""
-        self.asked.add((openmetrics, gzipped))
+        self.asked[openmetrics, gzipped] = time.monotonic()
         found = self._bodies.get((openmetrics, gzipped))
         return found if found is not None else self._rendered(openmetrics, gzipped)
 

@@ -261,6 +261,23 @@ def test_a_form_that_nobody_asks_for_any_more_is_forgotten(monkeypatch: pytest.M
         assert collector.collect().forms == set()
 
 
+def test_between_the_requests_of_a_steady_scraper_nothing_is_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    passed = 0.0
+    monotonic = time.monotonic
+    monkeypatch.setattr("exporter.collector.time.monotonic", lambda: monotonic() + passed)
+    with collecting(config(interval_seconds=1.0)) as (collector, _):
+        for _ in range(3):
+            passed += 15.0
+            collector.collect().body(*TEXT)
+        ahead = []
+        for _ in range(15):
+            ahead.append(bool(collector.collect().forms))
+            passed += 1.0
+        assert collector.collect().forms == {TEXT}
+    assert not any(ahead[:10]), "nobody is due for a while"
+    assert all(ahead[13:]), "one is due"
+
+
 # Another configuration
 
 
