@@ -7,8 +7,8 @@ scrapes served on loopback. Every program is a process of its own, collects once
 kernel's account of its threads; the exporter is scraped every 15 s meanwhile, as Prometheus does.
 
 The budget for CPU was set on a machine where prometheus_client's parser took 126 ms for 9 804 samples: what is held
-against it is the exporter's CPU at that speed, by how long the parser takes here in the same seconds. Exits with 1 where
-the exporter is over its budget.
+against it is the exporter's CPU at that speed, by how long the parser takes here in the same seconds. Exits with 1
+where the exporter is over its budget.
 """
 
 from __future__ import annotations

@@ -176,6 +176,24 @@ def test_scripts_that_may_not_be_read_hide_arguments(run: Run, cluster: StubClus
     assert "scripts in ConfigMaps are not read; the right to get on configmaps in namespace inference" in note
 
 
+def test_scripts_beyond_those_that_are_asked_for_are_said(
+    run: Run, cluster: StubCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "MOST_CONFIG_MAPS", 2)
+    items = manifests(MANIFESTS / "as_written" / "vllm-chat.yaml")
+    text = json.dumps(items)
+    for number in range(5):
+        filled(cluster, json.loads(text.replace("chat-", f"chat-{number}-")), defaulted)
+    result = run("--kube", NAMESPACE)
+
+    assert "enforce_eager" in checks(result)
+    assert "enforce_eager" in not_checked(result)
+    (note,) = report(result)["notes"]
+    assert (
+        "scripts in 3 of 5 ConfigMaps were not read: at most 2 are asked for; name a namespace, or one workload" in note
+    )
+
+
 def test_a_script_that_is_not_there_hides_arguments(run: Run, cluster: StubCluster) -> None:
     filled(cluster, manifests(MANIFESTS / "as_written" / "vllm-chat.yaml"), defaulted)
     del cluster.objects["configmaps", NAMESPACE, "chat-start"]

@@ -7,11 +7,9 @@ ConfigMaps one by one, where a script in them starts an engine.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from troubleshoot.preflight.live import live_object
 from troubleshoot.preflight.makers import maker_of
 from troubleshoot.preflight.objects import KubeObject
 from troubleshoot.preflight.standing import needed_config_maps, standing
@@ -25,8 +23,6 @@ from troubleshoot.sources.kube.target import Target
 
 PATIENCE_SECONDS: Final = 120.0
 """How long all lists together may take; an answer has 20 s."""
-
-MOST_CONFIG_MAPS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +48,7 @@ def read_deployed(target: Target, kubeconfig: str = "") -> Deployed:
         objects, beside = _namespace(listing, namespace)
         part = f"namespace {namespace}" if namespace else "all namespaces"
     surroundings = Surroundings(tuple(beside), listing.unread, is_cluster=True)
-    scripts = _config_maps(listing, needed_config_maps(objects, surroundings))
+    scripts = listing.config_maps(needed_config_maps(objects, surroundings))
     return Deployed(
         f"{login.name}, {part}",
         tuple(objects),
@@ -82,10 +78,3 @@ def _workload(listing: Listing, target: Target) -> tuple[list[KubeObject], list[
     joined = {id(other) for workload in cluster.workloads for other in cluster.around(workload)}
     own = [item, *(other for other in beside if id(other) in joined)]
     return own, [other for other in beside if id(other) not in joined]
-
-
-def _config_maps(listing: Listing, wanted: Iterable[tuple[str, str]]) -> list[KubeObject]:
-    """The ConfigMaps that are there, of those that hold scripts of engines."""
-    names: Sequence[tuple[str, str]] = list(dict.fromkeys(wanted))
-    found = [listing.config_map(namespace, name) for namespace, name in names[:MOST_CONFIG_MAPS]]
-    return [live_object(value, "v1", "ConfigMap") for value in found if value is not None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +17,7 @@ from troubleshoot.sources.kube.problems import ClusterError
 
 PAGE_ITEMS: Final = 100
 MAX_PAGES: Final = 100
+MOST_CONFIG_MAPS: Final = 200
 _FIRST_FAILURES: Final = 2
 _FATAL: Final = frozenset({0, HTTPStatus.UNAUTHORIZED})
 
@@ -66,7 +67,18 @@ class Listing:
             raise InputError(*self._line([self._failed[-1]]))
         return next((item for item in found if item.name == name), None)
 
-    def config_map(self, namespace: str, name: str) -> dict[str, Any] | None:
+    def config_maps(self, wanted: Iterable[tuple[str, str]]) -> list[KubeObject]:
+        """The ConfigMaps of these namespaces and names that are there; beyond MOST_CONFIG_MAPS none is asked for."""
+        names = list(dict.fromkeys(wanted))
+        asked = names[:MOST_CONFIG_MAPS]
+        if len(names) > len(asked):
+            what = f"scripts in {len(names) - len(asked)} of {len(names)} ConfigMaps"
+            problem = f"at most {MOST_CONFIG_MAPS} are asked for"
+            self._failed.append(_Unread("ConfigMap", what, problem=problem, advice="name a namespace, or one workload"))
+        found = [self._config_map(namespace, name) for namespace, name in asked]
+        return [live_object(value, "v1", "ConfigMap") for value in found if value is not None]
+
+    def _config_map(self, namespace: str, name: str) -> dict[str, Any] | None:
         """A ConfigMap; None where there is none, or it may not be read."""
         if any(entry.kind == "ConfigMap" and entry.where.endswith(f" {namespace}") for entry in self._failed):
             return None
