@@ -22,11 +22,15 @@ from catalog.gpu import GPU_FIELDS, GPU_LABELS
 from catalog.translate import PLACE_LABELS
 from exporter.engines.canonical import CanonicalSeries
 from exporter.engines.relabel import Relabeller
+from exporter.exposition import Section, series_head
 from recordings.reader import Recording, load, scrapes
 from tests.alerts.promql_tree import counters
 
 SPAN_SECONDS = 2400
 SLOW_MOTION = "-in-slow-motion"
+Written = tuple[str, str, float]
+"""A sample's name, the text of its series, its value."""
+
 _DCGM = frozenset(name for field in GPU_FIELDS.values() for name in field.names)
 
 
@@ -56,16 +60,28 @@ def stretched(name: str, end_unix_seconds: float, *, slow_motion: bool = False) 
         at = end_unix_seconds - (kept[-1].time_seconds - scrape.time_seconds) * factor
         up = Sample("llm_up", _place(name, recording), float(scrape.up), None)
         info = Sample("llm_engine_info", {**up.labels, "version": recording.engine_version}, 1.0, None)
-        found = [up, *([info] if scrape.up else []), *_gpu(scrape.exposition, name)]
+        found = [*map(written, (up, *([info] if scrape.up else []), *_gpu(scrape.exposition, name)))]
         if relabeller is not None and scrape.up:
-            for text in relabeller.relabel(scrape.exposition).section.values():
-                found += parse(text).samples
-        for sample in found:
-            value = sample.value * times if sample.name in counters() else sample.value
-            if sample.name == "llm_process_start_time_seconds":
+            found += relabelled(relabeller.relabel(scrape.exposition).section)
+        for sample_name, series, raw in found:
+            value = raw * times if sample_name in counters() else raw
+            if sample_name == "llm_process_start_time_seconds":
                 value += end_unix_seconds - SPAN_SECONDS - begun
-            lines.setdefault(sample.name, []).append(f"{_series(sample)} {value!r} {at:.3f}")
+            lines.setdefault(sample_name, []).append(f"{series} {value!r} {at:.3f}")
     return Stretched(name, factor, lines)
+
+
+def relabelled(section: Section) -> Iterator[Written]:
+    """The samples that the exporter wrote, their text as it stands."""
+    for block in section.values():
+        for line in block.decode().splitlines():
+            series, _, value = line.rpartition(" ")
+            yield series.partition("{")[0], series, float(value)
+
+
+def written(sample: Sample) -> Written:
+    """A sample as the exporter would write it."""
+    return sample.name, series_head(sample.name, sample.labels), sample.value
 
 
 def open_metrics(recordings: list[Stretched]) -> Iterator[str]:
@@ -107,11 +123,3 @@ def _gpu(exposition: bytes, name: str) -> Iterator[Sample]:
             own = {"Hostname": f"node-{name}", "UUID": f"GPU-{name}", "namespace": name, "pod": f"{name}-0"}
             kept = {key: value for key, value in sample.labels.items() if key in GPU_LABELS}
             yield Sample(sample.name, {**kept, **own, "container": "engine"}, sample.value, None)
-
-
-def _series(sample: Sample) -> str:
-    def quoted(text: str) -> str:
-        return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-
-    labels = ",".join(f'{key}="{quoted(value)}"' for key, value in sample.labels.items())
-    return f"{sample.name}{{{labels}}}"

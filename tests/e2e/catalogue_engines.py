@@ -10,11 +10,12 @@ import math
 from collections.abc import Iterator, Mapping
 
 from catalog.engines.base import EngineCatalog, SeriesMapping
-from catalog.exposition import Sample, parse
+from catalog.exposition import Sample
 from catalog.latency_bounds import LATENCY_BOUNDS_SECONDS
 from catalog.signals import SIGNALS
 from exporter.engines.canonical import CanonicalSeries
 from exporter.engines.relabel import Relabeller
+from tests.alerts.stretched import Written, relabelled, written
 
 CONTAINER = "engine"
 CAPACITY_TOKENS = 160_000
@@ -107,20 +108,19 @@ def bounds_of(engine: str, signal: str) -> tuple[float, ...]:
     return (0.001, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0)
 
 
-def canonical_series(engine: EngineCatalog, times: list[float], begun: float) -> Iterator[tuple[float, Sample]]:
+def canonical_series(engine: EngineCatalog, times: list[float], begun: float) -> Iterator[tuple[float, Written]]:
     """What the exporter would have served of this engine at these times; it was started at `begun` (unix seconds)."""
     relabeller = Relabeller(CanonicalSeries(engine, ""), place_of(engine), max_series=20_000)
     for at in times:
         page = "".join(f"{head} {value!r}\n" for head, value in page_of(engine, at, begun).items())
-        relabelled = relabeller.relabel(page.encode())
-        assert not relabelled.bad_lines, engine.name
+        scrape = relabeller.relabel(page.encode())
+        assert not scrape.bad_lines, engine.name
         own = {"engine": engine.name, "rank": "0", **place_of(engine)}
         own |= {"model": relabeller.models[0]} if len(relabeller.models) == 1 else {}
-        yield at, Sample("llm_up", own, 1.0, None)
-        yield at, Sample("llm_engine_info", {**own, "version": "1.0.0"}, 1.0, None)
-        for text in relabelled.section.values():
-            for sample in parse(text).samples:
-                yield at, sample
+        yield at, written(Sample("llm_up", own, 1.0, None))
+        yield at, written(Sample("llm_engine_info", {**own, "version": "1.0.0"}, 1.0, None))
+        for sample in relabelled(scrape.section):
+            yield at, sample
 
 
 def page_of(engine: EngineCatalog, at: float, begun: float) -> dict[str, float]:

@@ -13,10 +13,9 @@ import pytest
 import yaml
 
 from catalog.engines import ENGINES
-from catalog.exposition import Sample
 from catalog.gpu import GPU_FIELDS
 from recordings.reader import bundled, load
-from tests.alerts.stretched import SPAN_SECONDS, Stretched, open_metrics, stretched
+from tests.alerts.stretched import SPAN_SECONDS, Stretched, Written, open_metrics, stretched, written
 from tests.e2e.catalogue_engines import CONTAINER, canonical_series, place_of
 from tests.e2e.cluster_series import Firing, Pod, cluster_series
 from tests.e2e.gpu_pages import MIG_UUIDS, pages, spread
@@ -61,8 +60,8 @@ def full_prometheus(folder: Path, read: Iterable[str]) -> Iterator[Full]:
     pods += [Pod(one.name, f"{one.name}-0", f"node-{one.name}", f"GPU-{one.name}") for one in recorded]
     made = [
         *(_lines(name, canonical_series(ENGINES[name], times, start - _STARTED_BEFORE_SECONDS)) for name in ENGINES),
-        _lines("gpus", gpus),
-        _lines("cluster", cluster_series(pods, _firing(), times)),
+        _lines("gpus", ((at, written(sample)) for at, sample in gpus)),
+        _lines("cluster", ((at, written(sample)) for at, sample in cluster_series(pods, _firing(), times))),
     ]
     store(folder, open_metrics([*recorded, *made]), start, end)
     with served(folder) as port:
@@ -81,13 +80,8 @@ def _firing() -> list[Firing]:
     return [*found, *(Firing(_ALERT, place_of(one)["namespace"], one.name) for one in ENGINES.values())]
 
 
-def _lines(name: str, samples: Iterable[tuple[float, Sample]]) -> Stretched:
+def _lines(name: str, samples: Iterable[tuple[float, Written]]) -> Stretched:
     lines: dict[str, list[str]] = {}
-    for at, sample in samples:
-        labels = ",".join(f'{key}="{_quoted(value)}"' for key, value in sample.labels.items())
-        lines.setdefault(sample.name, []).append(f"{sample.name}{{{labels}}} {sample.value!r} {at:.3f}")
+    for at, (sample_name, series, value) in samples:
+        lines.setdefault(sample_name, []).append(f"{series} {value!r} {at:.3f}")
     return Stretched(name, 1.0, lines)
-
-
-def _quoted(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
