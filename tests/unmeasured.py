@@ -15,6 +15,7 @@ UNMEASURED = frozenset(
         "tests/e2e/test_alerts_recordings.py",
         "tests/e2e/test_dashboards_data.py",
         "tests/e2e/test_dashboards_preview.py",
+        "tests/e2e/test_diagnose_live.py",
         "tests/e2e/test_exporter_prometheus.py",
         "tests/e2e/test_html_report.py",
         # The same few functions over every case of a table, every recording, or what hypothesis makes up.
@@ -34,6 +35,7 @@ UNMEASURED = frozenset(
         "tests/inferwatch/test_diagnose_command.py",
         "tests/inferwatch/test_diagnose_terminal.py",
         "tests/inferwatch/test_diagnose_unreadable.py",
+        "tests/inferwatch/test_short_way.py",
         "tests/runbooks/test_runbook_flags.py",
         "tests/runbooks/test_runbook_pages.py",
         "tests/test_architecture.py",

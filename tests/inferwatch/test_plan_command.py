@@ -62,6 +62,7 @@ def test_markdown_has_the_same_tables() -> None:
     assert "```text\nvllm serve llama-2-7b " in shown
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("form", ["text", "json", "markdown"])
 def test_the_search_names_the_cheapest(form: str) -> None:
     shown = run("llama-3.1-8b", *LOAD, "--format", form)
