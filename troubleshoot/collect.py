@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from troubleshoot.logs.facts import LogFacts
     from troubleshoot.logs.scan import ByteSource, ScanResult
     from troubleshoot.metrics.load import Body, MetricsData
+    from troubleshoot.sources.access import Access
     from troubleshoot.sources.loki import LokiRequest
     from troubleshoot.stores import Stored, StoreRequest
 
@@ -28,7 +29,7 @@ Report = Callable[[str, int, int | None], None]
 
 
 class Request(NamedTuple):
-    """What to read. `window_seconds` is for live URLs; `store` and `loki` have windows of their own."""
+    """What to read. `window_seconds` and `access` are for live URLs; `store` and `loki` have their own."""
 
     logs: Sequence[str] = ()
     metrics: Sequence[str] = ()
@@ -37,6 +38,7 @@ class Request(NamedTuple):
     symptom: str = ""
     store: StoreRequest | None = None
     loki: LokiRequest | None = None
+    access: Access | None = None
 
 
 class Collected:
@@ -154,7 +156,7 @@ def _read_metrics(
 ) -> MetricsData | None:
     given = list(dict.fromkeys(request.metrics))
     watched = [spec for spec in given if looks_like_url(spec)]
-    watches = _watch_all(watched, request.window_seconds, report, result) if watched else {}
+    watches = _watch_all(watched, request, report, result) if watched else {}
     bodies: list[Body] = []
     failures: list[tuple[float, str]] = []
     for source, spec in enumerate(given):
@@ -205,17 +207,17 @@ class _Watched:
         self.error: InputError | None = None
 
 
-def _watch_all(specs: Sequence[str], seconds: float, report: Report, result: Collected) -> dict[str, _Watched]:
+def _watch_all(specs: Sequence[str], request: Request, report: Report, result: Collected) -> dict[str, _Watched]:
     """Watch every endpoint over the same time, so that their figures can be added up."""
     import threading
 
     watches = {spec: _Watched() for spec in specs}
     first, *others = watches
-    threads = [threading.Thread(target=_watch, args=(o, watches[o], seconds, _silent), daemon=True) for o in others]
+    threads = [threading.Thread(target=_watch, args=(o, watches[o], request, _silent), daemon=True) for o in others]
     for thread in threads:
         thread.start()
     try:
-        _watch(first, watches[first], seconds, report)
+        _watch(first, watches[first], request, report)
         for thread in threads:
             thread.join()
     except KeyboardInterrupt:
@@ -223,16 +225,16 @@ def _watch_all(specs: Sequence[str], seconds: float, report: Report, result: Col
     return watches
 
 
-def _watch(spec: str, watched: _Watched, seconds: float, report: Report) -> None:
+def _watch(spec: str, watched: _Watched, request: Request, report: Report) -> None:
     from troubleshoot.sources.address import redacted
     from troubleshoot.sources.endpoint import watch
 
     def keep(time_seconds: float, body: bytes) -> None:
         watched.seen.append((time_seconds, body))
-        report(redacted(spec), int(time_seconds - watched.seen[0][0]), int(seconds))
+        report(redacted(spec), int(time_seconds - watched.seen[0][0]), int(request.window_seconds))
 
     try:
-        watched.failures = watch(spec, seconds, on_scrape=keep).failures
+        watched.failures = watch(spec, request.window_seconds, access=request.access, on_scrape=keep).failures
     except InputError as error:
         watched.error = error
 

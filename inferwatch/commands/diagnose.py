@@ -117,7 +117,7 @@ def command(
     Exit status: 0 healthy, 1 a finding at or above --fail-on, 2 bad usage or unreadable input, 3 inconclusive.
     """
     logs, metrics = (*logs, *recordings), (*metrics, *recordings)
-    asked = stores_of(ctx, window, options)
+    asked = stores_of(ctx, window, metrics, options)
     kube = kube_of(ctx, asked.live_seconds, options, engine or "", symptom or "")
     if kube and (logs or metrics or asked.store or asked.loki):
         raise click.UsageError("--kube reads log and metrics of the pod itself; leave other sources out")
@@ -126,7 +126,17 @@ def command(
             "nothing to read; give --log FILE, --metrics URL, or both, or --prometheus URL, or --kube NAMESPACE/POD"
         )
     arguments = Arguments(
-        logs, metrics, asked.live_seconds, report, fail_on, engine or "", symptom or "", asked.store, asked.loki, kube
+        logs,
+        metrics,
+        asked.live_seconds,
+        report,
+        fail_on,
+        engine or "",
+        symptom or "",
+        asked.store,
+        asked.loki,
+        kube,
+        asked.access,
     )
     ctx.exit(reported(arguments, output))
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 if TYPE_CHECKING:
     from troubleshoot.collect_kube import KubeRequest
     from troubleshoot.report import Format
+    from troubleshoot.sources.access import Access
     from troubleshoot.sources.loki import LokiRequest
     from troubleshoot.stores import StoreRequest
 
@@ -27,7 +28,10 @@ _CHOICES = {"--format": _PLAIN_FORMATS, "--fail-on": SEVERITIES, "--engine": ENG
 
 
 class Arguments(NamedTuple):
-    """What to read and what to make of it. `fail_on` is the severity from which the exit status is 1."""
+    """What to read and what to make of it. `fail_on` is the severity from which the exit status is 1.
+
+    `access` is for live URLs; stores have their own.
+    """
 
     logs: tuple[str, ...]
     metrics: tuple[str, ...] = ()
@@ -39,6 +43,7 @@ class Arguments(NamedTuple):
     store: StoreRequest | None = None
     loki: LokiRequest | None = None
     kube: KubeRequest | None = None
+    access: Access | None = None
 
 
 def plain(words: Sequence[str]) -> Arguments | None:

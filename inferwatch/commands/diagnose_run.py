@@ -65,6 +65,7 @@ def _read(arguments: Arguments, progress: Report, load: Callable[[], None]) -> _
             arguments.symptom,
             arguments.store,
             arguments.loki,
+            arguments.access,
         ),
         progress,
         load,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
+from inferwatch.commands.access_options import access_of, access_options, flag, given
 from inferwatch.commands.diagnose_arguments import WINDOW, seconds_of
 from inferwatch.commands.moments import unix_seconds
 
@@ -19,13 +20,8 @@ if TYPE_CHECKING:
 STORE_WINDOW = "30m"
 WINDOW_HELP = f"How long to watch a live URL [default: {WINDOW}], or how far back to look in a store [{STORE_WINDOW}]."
 _LONGEST_SECONDS = 86_400.0
-_LONGEST_WAIT_SECONDS = 600.0
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-
-def _file(flag: str, meaning: str) -> Callable[[_F], _F]:
-    return click.option(flag, metavar="FILE", default="", help=meaning)
 
 
 _OPTIONS = (
@@ -39,15 +35,8 @@ _OPTIONS = (
     ),
     click.option("--loki", metavar="URL", default="", help="A Loki, for logs that are gone from the node."),
     click.option("--query", metavar="LOGQL", default="", help='Which logs of Loki: \'{namespace="y", pod="z"}\'.'),
-    _file("--bearer-token-file", "Token for the stores."),
-    click.option("--basic-user", metavar="NAME", default="", help="User name for the stores."),
-    _file("--basic-password-file", "Its password."),
-    _file("--tls-ca", "PEM certificates that the stores' are judged by."),
-    _file("--tls-cert", "PEM certificate to show the stores."),
-    _file("--tls-key", "Its key, where it stands in another file."),
-    click.option("--tls-insecure", is_flag=True, help="Do not check the stores' certificates."),
+    *access_options("the stores; for the URLs of --metrics where no store is given"),
     click.option("--tenant", metavar="NAME", default="", help="Sent as X-Scope-OrgID (Mimir, Loki)."),
-    _file("--headers-file", "More headers for the stores, one `Name: value` a line."),
     click.option("--timeout", metavar="DURATION", default="30s", show_default=True, help="For one answer of a store."),
 )
 
@@ -68,26 +57,29 @@ def window_of(_ctx: click.Context, _param: click.Parameter, text: str | None) ->
 
 
 class Stores(NamedTuple):
-    """What the options ask for. `live_seconds` is how long live URLs are watched."""
+    """What the options ask for. `live_seconds` is how long live URLs are watched, `access` how those let one in."""
 
     live_seconds: float
     store: StoreRequest | None = None
     loki: LokiRequest | None = None
+    access: Access | None = None
 
 
-def stores_of(ctx: click.Context, window_seconds: float | None, options: Mapping[str, Any]) -> Stores:
-    """Make requests of the options, or raise a usage error. Nothing is read yet."""
+def stores_of(
+    ctx: click.Context, window_seconds: float | None, metrics: Sequence[str], options: Mapping[str, Any]
+) -> Stores:
+    """Make requests of the options, or raise a usage error. Nothing is read yet. `metrics` are those of `--metrics`."""
     if not options["prometheus"] and not options["loki"]:
-        for name in ("selector", "at", "alert", "query", *_ACCESS):
+        for name in ("selector", "at", "alert", "query"):
             if options[name]:
-                raise click.UsageError(f"--{name.replace('_', '-')} needs --prometheus URL or --loki URL", ctx)
-        return Stores(_live(window_seconds, ctx))
+                raise click.UsageError(f"{flag(name)} needs --prometheus URL or --loki URL", ctx)
+        return Stores(_live(window_seconds, ctx), access=_live_access(ctx, metrics, options))
     _check_pairs(ctx, options)
     from troubleshoot.sources.loki import LokiRequest
     from troubleshoot.sources.prometheus.selector import parse
     from troubleshoot.stores import StoreRequest
 
-    access = _access(ctx, options)
+    access = access_of(ctx, options, options["timeout"])
     at_seconds = _at(ctx, options["at"])
     back = window_seconds or seconds_of(STORE_WINDOW)
     try:
@@ -102,17 +94,16 @@ def stores_of(ctx: click.Context, window_seconds: float | None, options: Mapping
     return Stores(seconds_of(WINDOW), store, loki)
 
 
-_ACCESS = (
-    "bearer_token_file",
-    "basic_user",
-    "basic_password_file",
-    "tls_ca",
-    "tls_cert",
-    "tls_key",
-    "tls_insecure",
-    "tenant",
-    "headers_file",
-)
+def _live_access(ctx: click.Context, metrics: Sequence[str], options: Mapping[str, Any]) -> Access | None:
+    """What the options say for live URLs: only where there is no store, which its credentials are for."""
+    first = given(options)
+    if not first:
+        return None
+    from troubleshoot.sources.address import looks_like_url
+
+    if not any(map(looks_like_url, metrics)):
+        raise click.UsageError(f"{first} needs --prometheus URL, --loki URL or --metrics URL", ctx)
+    return access_of(ctx, options)
 
 
 def _live(window_seconds: float | None, ctx: click.Context) -> float:
@@ -132,36 +123,10 @@ def _check_pairs(ctx: click.Context, options: Mapping[str, Any]) -> None:
         and not options["prometheus"],
         "--loki needs --query LOGQL": options["loki"] and not options["query"],
         "--query needs --loki URL": options["query"] and not options["loki"],
-        "--basic-password-file needs --basic-user": options["basic_password_file"] and not options["basic_user"],
-        "give --bearer-token-file or --basic-user, not both": options["bearer_token_file"] and options["basic_user"],
-        "--tls-key needs --tls-cert": options["tls_key"] and not options["tls_cert"],
     }
     for problem, holds in wrong.items():
         if holds:
             raise click.UsageError(problem, ctx)
-
-
-def _access(ctx: click.Context, options: Mapping[str, Any]) -> Access:
-    from troubleshoot.sources.access import Access
-
-    if not options["tenant"].isprintable() or not options["tenant"].isascii():
-        raise click.UsageError("--tenant is no header's value: write printable ASCII", ctx)
-    try:
-        timeout_seconds = seconds_of(options["timeout"], _LONGEST_WAIT_SECONDS)
-    except ValueError as error:
-        raise click.UsageError(f"--timeout: {error}", ctx) from None
-    return Access(
-        options["bearer_token_file"],
-        options["basic_user"],
-        options["basic_password_file"],
-        options["tls_ca"],
-        options["tls_cert"],
-        options["tls_key"],
-        options["tls_insecure"],
-        options["tenant"],
-        options["headers_file"],
-        timeout_seconds,
-    )
 
 
 def _at(ctx: click.Context, text: str) -> float | None:

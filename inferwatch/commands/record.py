@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
+from inferwatch.commands.access_options import access_of, access_options, given
 from inferwatch.commands.diagnose_arguments import seconds_of
 from inferwatch.version import VERSION
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def _seconds(_ctx: click.Context, _param: click.Parameter, text: str) -> float:
@@ -16,6 +21,12 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, text: str) -> float:
         return seconds_of(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def _access(command: _F) -> _F:
+    for option in reversed(access_options("the metrics' URL")):
+        command = option(command)
+    return command
 
 
 @click.command("record")
@@ -33,8 +44,11 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, text: str) -> float:
     help="A new folder or archive.",
 )
 @click.option("--requests", metavar="FILE", default="", help="A list of client requests (CSV) to put beside them.")
+@_access
 @click.pass_context
-def command(ctx: click.Context, metrics: str, log: str, duration: float, output: Path, requests: str) -> None:
+def command(
+    ctx: click.Context, /, metrics: str, log: str, duration: float, output: Path, requests: str, **options: Any
+) -> None:
     """Take down log and metrics of a running engine, to be diagnosed elsewhere: `inferwatch diagnose --recording`.
 
     Secrets, users' prompts and the metrics' host name are masked. Look the result over before you share it: masking
@@ -45,12 +59,17 @@ def command(ctx: click.Context, metrics: str, log: str, duration: float, output:
     if not metrics and not log:
         raise click.UsageError("nothing to record; give --metrics URL, --log FILE, or both")
 
+    first = given(options)
+    if first and not metrics:
+        raise click.UsageError(f"{first} needs --metrics URL")
+    access = access_of(ctx, options) if first else None
+
     def told(_size_bytes: int) -> None:
         if sys.stderr.isatty():
             click.echo(".", nl=False, err=True)
 
     try:
-        taken = record(Plan(metrics, log, output, duration, requests, VERSION), told)
+        taken = record(Plan(metrics, log, output, duration, requests, VERSION, access), told)
     except FileExistsError:
         raise click.UsageError(f"{output} is there already; choose another --output") from None
     except OSError as error:

@@ -86,6 +86,8 @@ def refused_address() -> str:
         (["--log", "x", "--at", "02:15"], "--at needs --prometheus URL"),
         (["--log", "x", "--tls-insecure"], "--tls-insecure needs --prometheus URL"),
         (["--log", "x", "--bearer-token-file", "t"], "--bearer-token-file needs"),
+        (["--metrics", "saved.om", "--tenant", "t"], "--tenant needs --prometheus URL, --loki URL or --metrics URL"),
+        (["--metrics", "http://h:1/metrics", "--tls-key", "k"], "--tls-key needs --tls-cert"),
         (["--prometheus", "u", *SELECTOR, "--query", "{}"], "--query needs --loki URL"),
         (["--loki", "u", "--query", "{}", *SELECTOR], "--selector and --alert need --prometheus URL"),
         (["--prometheus", "u", "--selector", "model"], "--selector: 'model' is no selector; write"),
@@ -116,6 +118,50 @@ def test_a_credentials_file_that_is_not_there_is_said(run: Run) -> None:
         2,
         "inferwatch: /nowhere/token: cannot be read (No such file or directory); check the path and its permissions\n",
     )
+
+
+PAGE = b"# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running 3.0\n"
+Watched = Callable[..., list[bytes]]
+
+
+@pytest.fixture
+def watched(run: Run, tmp_path: Path) -> Watched:
+    """Diagnose a live endpoint that wants a token, the one of `token`; the requests that it got."""
+    token = tmp_path / "token"
+    token.write_text(SECRET)
+
+    def diagnose_endpoint(*options: str, status: int) -> list[bytes]:
+        heads: list[bytes] = []
+
+        def respond(head: bytes, connection: socket.socket) -> None:
+            heads.append(head)
+            is_let_in = f"Authorization: Bearer {SECRET}\r\n".encode() in head
+            connection.sendall(http_answer(PAGE) if is_let_in else http_answer(b"", "401 Unauthorized"))
+
+        server = LocalServer(respond)
+        try:
+            given = ["--metrics", f"http://{server.address}/metrics", "--window", "1s", "--engine", "vllm"]
+            found, output, errors = run(*given, *(option.format(token=token) for option in options))
+        finally:
+            server.stop()
+        assert found == status, errors
+        assert SECRET not in output + errors
+        return heads
+
+    return diagnose_endpoint
+
+
+def test_a_live_endpoint_gets_the_token_where_there_is_no_store(watched: Watched) -> None:
+    assert len(watched("--bearer-token-file", "{token}", status=0)) >= 2
+
+
+def test_a_live_endpoint_that_wants_one_is_not_read_without(watched: Watched) -> None:
+    assert len(watched(status=2)) == 1
+
+
+def test_the_token_of_a_store_is_not_for_a_live_endpoint(watched: Watched, serve: Callable[[bytes], str]) -> None:
+    (head,) = watched("--bearer-token-file", "{token}", "--prometheus", serve(EMPTY), *SELECTOR, status=2)
+    assert b"authorization" not in head.lower()
 
 
 # Failures: alone, and beside a log that is used all the same

@@ -95,7 +95,7 @@ def break_off(handler: BaseHTTPRequestHandler) -> None:
     [
         (lambda handler: send(handler, b"not found", 404), "answered 404 Not Found"),
         (lambda handler: send(handler, b"", 503), "the engine may still be loading its model"),
-        (lambda handler: send(handler, b"", 401), "give credentials in the address"),
+        (lambda handler: send(handler, b"", 401), "give --bearer-token-file or --basic-user"),
         (lambda handler: send(handler, b"<html><title>Grafana</title>", kind="text/html"), "an HTML page titled 'Graf"),
         (lambda handler: send(handler, b'{"data": []}', kind="application/json"), "answered with JSON, not metrics"),
         (lambda handler: send(handler, b""), "answered with an empty body"),

@@ -179,6 +179,42 @@ def test_a_recording_is_diagnosed_and_replayed_elsewhere(tmp_path: Path) -> None
     assert played.stdout == (folder / "engine.log").read_bytes()
 
 
+def test_an_endpoint_that_wants_a_token_gets_it(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text(S["bearer"])
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.headers.get("Authorization", ""))
+            self.send_response(200 if asked[-1] else 401)
+            self.end_headers()
+            self.wfile.write(PAGE.encode())
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        words = ["--metrics", f"http://127.0.0.1:{server.server_port}/metrics", "--duration", "1s"]
+        refused = run("record", *words, "-o", str(tmp_path / "refused"))
+        taken = run("record", *words, "--bearer-token-file", str(token), "-o", str(tmp_path / "run"))
+        server.shutdown()
+        thread.join()
+
+    assert refused.exit_code == 2
+    assert "answered 401 Unauthorized; give --bearer-token-file or --basic-user" in refused.stderr
+    assert taken.exit_code == 0, taken.output
+    assert set(asked[1:]) == {f"Bearer {S['bearer']}"}
+    assert S["bearer"] not in "".join(contents(tmp_path / "run").values()) + taken.output
+
+
+def test_credentials_are_for_metrics(tmp_path: Path) -> None:
+    result = run("record", "--log", "x", "--tls-insecure", "-o", str(tmp_path / "run"))
+    assert (result.exit_code, "--tls-insecure needs --metrics URL" in result.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("name", ["kv_preemption", "llamacpp_busy", "triton_queue_reject"])
 def test_what_is_recorded_is_what_was_served(name: str, tmp_path: Path) -> None:
     with ReplayServer(load(name), start="ready") as server:

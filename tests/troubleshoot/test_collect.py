@@ -15,6 +15,7 @@ from troubleshoot.evidence import Evidence
 from troubleshoot.logs.facts import LogFacts
 from troubleshoot.metrics.load import MetricsData
 from troubleshoot.sources import endpoint
+from troubleshoot.sources.access import Access
 from troubleshoot.sources.endpoint import Watch
 from troubleshoot.sources.errors import InputError
 
@@ -51,7 +52,8 @@ def watching(monkeypatch: pytest.MonkeyPatch) -> Callable[[Watcher], None]:
     """Put a function in the place of the watch over HTTP."""
 
     def install(watcher: Watcher) -> None:
-        def watch(url: str, window_seconds: float, *, on_scrape: OnScrape) -> Watch:
+        def watch(url: str, window_seconds: float, *, access: Access | None, on_scrape: OnScrape) -> Watch:
+            assert access is None
             return watcher(url, window_seconds, on_scrape)
 
         monkeypatch.setattr(endpoint, "watch", watch)

@@ -15,6 +15,7 @@ from catalog.exposition import parse
 from recordings.writer import MetricsText, meta_text, stem, write
 from troubleshoot.capture.log_copy import LogCopy
 from troubleshoot.capture.masking import Masking, known_secrets
+from troubleshoot.sources.access import Access
 from troubleshoot.sources.endpoint import Clock, watch
 from troubleshoot.sources.errors import InputError
 from troubleshoot.sources.files import open_bytes
@@ -29,7 +30,7 @@ _STARTED: Final = "process_start_time_seconds"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to record. `log` and `requests` "": none; `log` "-": standard input."""
+    """What to record. `log` and `requests` "": none; `log` "-": standard input. `access` is for the metrics."""
 
     metrics: str
     log: str
@@ -37,6 +38,7 @@ class Plan:
     seconds: float
     requests: str = ""
     version: str = ""
+    access: Access | None = None
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     clock: Clock = field(default_factory=Clock)
 
@@ -108,7 +110,14 @@ def _watched(
     if not plan.metrics:
         return metrics, None
     try:
-        seen = watch(plan.metrics, plan.seconds, interval_seconds=SCRAPE_SECONDS, clock=plan.clock, on_scrape=keep)
+        seen = watch(
+            plan.metrics,
+            plan.seconds,
+            interval_seconds=SCRAPE_SECONDS,
+            access=plan.access,
+            clock=plan.clock,
+            on_scrape=keep,
+        )
         for time_seconds, problem in seen.failures:
             metrics.add_up(time_seconds, False)
             taken.problems.append(f"a scrape failed: {problem}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
+from troubleshoot.sources.access import Access
 from troubleshoot.sources.address import looks_like_url
 from troubleshoot.sources.errors import InputError
 from troubleshoot.sources.scraper import MAX_BODY_BYTES, TIMEOUT_SECONDS, Scraper
@@ -37,12 +38,19 @@ class Watch:
     failures: list[tuple[float, str]] = field(default_factory=list)
 
 
-def fetch(url: str, *, timeout_seconds: float = TIMEOUT_SECONDS, max_bytes: int = MAX_BODY_BYTES) -> bytes:
+def fetch(
+    url: str,
+    *,
+    access: Access | None = None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    max_bytes: int = MAX_BODY_BYTES,
+) -> bytes:
     """Return the exposition at `url`, an address with or without scheme and path.
 
-    `timeout_seconds` bounds each request as a whole, however slowly its answer drips. Raises `InputError`.
+    `access` says how to be let in; its own time limit is for stores. `timeout_seconds` bounds each
+    request as a whole, however slowly its answer drips. Raises `InputError`.
     """
-    with Scraper(url, timeout_seconds, max_bytes) as scraper:
+    with Scraper(url, timeout_seconds, max_bytes, access) as scraper:
         return scraper.scrape()
 
 
@@ -51,6 +59,7 @@ def watch(
     window_seconds: float,
     *,
     interval_seconds: float | None = None,
+    access: Access | None = None,
     timeout_seconds: float = TIMEOUT_SECONDS,
     max_bytes: int = MAX_BODY_BYTES,
     clock: Clock | None = None,
@@ -62,7 +71,7 @@ def watch(
     Raises `InputError` when the first scrape fails. A later failure is kept: an engine that dies while it is
     watched is evidence.
     """
-    with Scraper(url, timeout_seconds, max_bytes) as scraper:
+    with Scraper(url, timeout_seconds, max_bytes, access) as scraper:
         return watch_by(scraper.scrape, window_seconds, interval_seconds, clock, on_scrape)
 
 

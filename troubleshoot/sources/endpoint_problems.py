@@ -112,7 +112,7 @@ def status_problem(response: httpx.Response) -> Problem | None:
         return None
     said = f"answered {code} {_phrase(code)}".rstrip()
     if code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return said, "give credentials in the address (http://USER:PASSWORD@HOST), or go past the proxy"
+        return said, "give --bearer-token-file or --basic-user, or go past the proxy"
     if code == HTTPStatus.NOT_IMPLEMENTED:
         return said, f"llama.cpp answers this until its metrics are on: {_LLAMACPP}"
     if code in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}:

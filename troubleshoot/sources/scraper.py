@@ -8,6 +8,7 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from troubleshoot.sources.access import Access, basic_of, headers_of, tls_of
 from troubleshoot.sources.address import candidates, has_scheme, redacted
 from troubleshoot.sources.deadline import Deadline
 from troubleshoot.sources.decompress import StreamError
@@ -55,9 +56,11 @@ class _WrongPathError(Exception):
 class Scraper:
     """One endpoint, scraped any number of times. The first scrape settles which path has the metrics."""
 
-    def __init__(self, url: str, timeout_seconds: float, max_bytes: int) -> None:
+    def __init__(self, url: str, timeout_seconds: float, max_bytes: int, access: Access | None = None) -> None:
+        """Raise `InputError` where the address or the credentials are no use."""
         import httpx
 
+        access = access or Access()
         self._name = redacted(url)
         self._timeout_seconds = timeout_seconds
         self._max_bytes = max_bytes
@@ -69,8 +72,15 @@ class Scraper:
             raise self._error(INVALID_ADDRESS) from None
         if not self._urls[0].host or not 0 < (self._urls[0].port or 80) < 65536:
             raise self._error(INVALID_ADDRESS)
+        credentials, basic, tls = headers_of(access), basic_of(access), tls_of(access)
+        self._has_credentials = bool(credentials or basic or access.cert_file)
         try:
-            self._client = httpx.Client(timeout=timeout_seconds, headers=_HEADERS)
+            self._client = httpx.Client(
+                timeout=timeout_seconds,
+                headers={**_HEADERS, **credentials},
+                auth=basic,
+                verify=True if tls is None else tls,
+            )
         except (ValueError, OSError) as error:
             raise self._error(
                 (
@@ -127,9 +137,13 @@ class Scraper:
             try:
                 if response.next_request is None:
                     return self._answer(response, deadline)
-                request = response.next_request
+                before, request = request, response.next_request
             finally:
                 response.close()
+            if self._has_credentials and _server(request.url) != _server(before.url):
+                there = redacted(str(request.url.copy_with(path="/", query=None, fragment=None)))
+                problem = f"redirects to another server, {there}, which gets no credentials"
+                raise self._error((problem, "give the address that it leads to"))
             if request.url.scheme not in {"http", "https"}:
                 raise self._error((f"redirects to {redacted(str(request.url))}", "give the address of the engine"))
         raise self._error((f"redirects more than {MAX_REDIRECTS} times", "give the address of the engine"))
@@ -185,3 +199,7 @@ class Scraper:
 def _ended_by_close(response: httpx.Response) -> bool:
     """Whether the body ends where the connection does, so that only its text can tell a cut one."""
     return "content-length" not in response.headers and "transfer-encoding" not in response.headers
+
+
+def _server(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from troubleshoot.sources.access import Access
 from troubleshoot.sources.endpoint import Clock, Watch, fetch, scrape_offsets, watch
 from troubleshoot.sources.errors import InputError
 
@@ -188,8 +189,8 @@ class TestStatuses:
     @pytest.mark.parametrize(
         ("status", "said"),
         [
-            ("401 Unauthorized", "answered 401 Unauthorized; give credentials"),
-            ("403 Forbidden", "answered 403 Forbidden; give credentials"),
+            ("401 Unauthorized", "answered 401 Unauthorized; give --bearer-token-file"),
+            ("403 Forbidden", "answered 403 Forbidden; give --bearer-token-file"),
             ("404 Not Found", "SGLang needs --enable-metrics, llama.cpp needs --metrics"),
             ("501 Not Implemented", "start llama-server with --metrics"),
             ("500 Internal Server Error", "the engine may have died behind its web server"),
@@ -210,6 +211,69 @@ class TestStatuses:
     def test_llama_cpp_is_known_by_its_server_header(self, start: Start, answer: Answer) -> None:
         server = start(answer(b"", "404 Not Found", "Server: llama.cpp"))
         assert refusal(server.address) == "answered 404 Not Found; start llama-server with --metrics"
+
+
+class TestCredentials:
+    @pytest.fixture
+    def files(self, tmp_path: Path) -> Path:
+        (tmp_path / "token").write_text("S3CRET-token\n")
+        (tmp_path / "headers").write_text("X-Api-Key: S3CRET-key\n")
+        return tmp_path
+
+    def test_without_them_nothing_is_sent(self, start: Start, answer: Answer) -> None:
+        server = start(answer(SCRAPE))
+        assert fetch(server.address) == SCRAPE
+        assert b"authorization" not in server.requests[0].lower()
+
+    @pytest.mark.parametrize(
+        ("access", "sent"),
+        [
+            ({"bearer_token_file": "token"}, b"Authorization: Bearer S3CRET-token\r\n"),
+            ({"username": "u", "password_file": "token"}, b"Authorization: Basic dTpTM0NSRVQtdG9rZW4=\r\n"),
+            ({"headers_file": "headers"}, b"X-Api-Key: S3CRET-key\r\n"),
+            ({"tenant": "team-a"}, b"X-Scope-OrgID: team-a\r\n"),
+        ],
+    )
+    def test_each_kind_is_sent(
+        self, start: Start, answer: Answer, files: Path, access: dict[str, Any], sent: bytes
+    ) -> None:
+        paths: dict[str, Any] = {
+            name: str(files / text) if name.endswith("file") else text for name, text in access.items()
+        }
+        server = start(answer(SCRAPE))
+        assert fetch(server.address, access=Access(**paths)) == SCRAPE
+        assert sent.lower() in server.requests[0].lower()
+
+    def test_a_redirect_of_the_same_server_gets_them(self, start: Start, answer: Answer, files: Path) -> None:
+        moved = answer(b"", "307 Temporary Redirect", "Location: /metrics/")
+        server = start({"/metrics": moved, "/metrics/": answer(SCRAPE)})
+        assert fetch(server.address, access=Access(headers_file=str(files / "headers"))) == SCRAPE
+        assert b"x-api-key" in server.requests[1].lower()
+
+    @pytest.mark.parametrize("kind", ["token", "headers", "password"])
+    def test_another_server_gets_none(self, start: Start, answer: Answer, files: Path, kind: str) -> None:
+        access = {
+            "token": Access(bearer_token_file=str(files / "token")),
+            "headers": Access(headers_file=str(files / "headers")),
+            "password": Access(username="u", password_file=str(files / "token")),
+        }[kind]
+        other = start(answer(SCRAPE))
+        server = start(answer(b"", "302 Found", f"Location: http://{other.address}/metrics"))
+        said = refusal(server.address, access=access)
+        assert said.startswith(f"redirects to another server, http://{other.address}/, which gets no credentials; ")
+        assert other.requests == []
+
+    @pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
+    def test_a_refusal_names_the_options_and_no_secret(
+        self, start: Start, answer: Answer, files: Path, status: str
+    ) -> None:
+        server = start(answer(b"S3CRET", status))
+        said = refusal(server.address, access=Access(bearer_token_file=str(files / "token")))
+        assert said == f"answered {status}; give --bearer-token-file or --basic-user, or go past the proxy"
+
+    def test_a_file_that_is_not_there(self) -> None:
+        with pytest.raises(InputError, match=r"^/nowhere: cannot be read"):
+            fetch("127.0.0.1:1", access=Access(bearer_token_file="/nowhere"))
 
 
 class TestRedirects:
@@ -367,6 +431,10 @@ class TestTls:
         said = refusal(f"https://{start(b'', complain).address}")
         assert said.startswith("the TLS handshake failed (")
         assert "use http://" in said
+
+    def test_so_does_the_option(self, server: Any, certificate: Path) -> None:
+        for access in (Access(ca_file=f"{certificate}.crt"), Access(insecure=True)):
+            assert fetch(f"https://localhost:{server.address.rpartition(':')[2]}", access=access) == SCRAPE
 
     def test_http_to_a_tls_port(self, server: Any) -> None:
         said = refusal(f"http://127.0.0.1:{server.port}/metrics")
