@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any
+
+from msgspec import Struct
 
 from catalog.direct_scrape import DirectScrape, direct_scrape, monitor_name
 from catalog.engines.base import EngineCatalog, SeriesMapping
@@ -26,8 +27,7 @@ _CANONICAL_NAMES = "llm_.+"
 _SELECTING_LABEL = "inferwatch.dev/direct-scrape"
 
 
-@dataclass(frozen=True, slots=True)
-class Relabeling:
+class Relabeling(Struct, frozen=True):
     """One rule of action `replace`, in Prometheus's terms; an empty result takes the label away."""
 
     source_labels: tuple[str, ...]

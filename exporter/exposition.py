@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from typing import Literal
+
+from msgspec import Struct
 
 Kind = Literal["gauge", "counter", "histogram", "summary", "unknown"]
 
@@ -21,8 +22,7 @@ _HEADERS_KEPT = 1024
 _TEXT_KINDS: Mapping[Kind, str] = {"unknown": "untyped"}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Family:
+class Family(Struct, frozen=True, eq=False):
     """A metric family. `name` is that of its samples, `_total` included; of a histogram the base name.
 
     Compared by identity, as a key of sections: `render` puts families of one name together.

@@ -8,12 +8,12 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
+from msgspec import Struct
 
 from catalog.settings import SettingsError
 from exporter import config as configuration
@@ -45,8 +45,7 @@ _Event = Literal["reload", "end"]
 _Stamp = tuple[tuple[int, int, int] | None, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """What the command line says; None leaves a setting to the file. `config` replaces the file."""
 
     config_file: Path | None = None

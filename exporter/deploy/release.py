@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from exporter.deploy.values import Object, Values
 
@@ -22,8 +23,7 @@ NAME = "inferwatch-exporter"
 NAMESPACE = "inferwatch"
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Struct, frozen=True):
     """What an installation is called. `version` is the image's, where the values name none."""
 
     version: str

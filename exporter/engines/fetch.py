@@ -13,10 +13,11 @@ import ssl
 import threading
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from exporter.engines.answer import BodyTooLargeError, received, request
 
@@ -62,8 +63,7 @@ class FetchError(Exception):
         self.reason: Reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(Struct, frozen=True):
     """How to be let in. Secrets are read from their files at each fetch, so that they can be rotated."""
 
     bearer_token_file: str = ""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from exporter.config import Engines
 from exporter.engines.layout import Layouts
@@ -25,8 +26,7 @@ _TURN_SECONDS = 0.02
 _MOST_LANES = 64
 
 
-@dataclass(slots=True, eq=False)
-class Engine:
+class Engine(Struct, eq=False):
     """One replica: its scraper, and what it gave last.
 
     `is_fresh` says that `reading` came with the last `collect`; else it is the one before, still standing.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from catalog.exposition import read_series, split_series
 from catalog.translate import Route
@@ -23,8 +24,7 @@ _STALE_SPARE = 64
 _HASH = ord("#")
 
 
-@dataclass(frozen=True, slots=True)
-class Relabelled:
+class Relabelled(Struct, frozen=True):
     """What one scrape gave: lines by family, and what was left out."""
 
     section: dict[Family, bytes]
@@ -34,8 +34,7 @@ class Relabelled:
     series_over_limit: int = 0
 
 
-@dataclass(slots=True)
-class _Scrape:
+class _Scrape(Struct):
     """What is known of a scrape while its lines are looked at; `left` are the heads that it did not show yet.
 
     `is_odd`: a line is understood, but does not say where it will stand again.

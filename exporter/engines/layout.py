@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 from weakref import WeakSet
+
+from msgspec import Struct
 
 from catalog.translate import Route
 from exporter.engines.values import are_usual
@@ -20,8 +21,7 @@ from exporter.exposition import Family
 __all__ = ["Entry", "Layout", "Layouts", "Merge", "Series", "Span", "laid_out"]
 
 
-@dataclass(slots=True, eq=False)
-class Series:
+class Series(Struct, eq=False):
     """One series that comes out, its text up to the place. `only` is the raw head that alone feeds it unchanged."""
 
     text: bytes
@@ -32,8 +32,7 @@ class Series:
     fed: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Merge:
+class Merge(Struct, frozen=True, eq=False):
     """Where a raw head leads that is merged with others, or converted."""
 
     targets: tuple[tuple[Series, Route], ...]
@@ -56,8 +55,7 @@ class Span(NamedTuple):
     series: int
 
 
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
-class Layout:
+class Layout(Struct, frozen=True, eq=False, weakref=True):
     """A body whose lines were all understood, each in its place: where they stand again, values alone are new.
 
     `heads` are those of all lines, of a comment the whole line; `samples` is how many are none. `spans` are what

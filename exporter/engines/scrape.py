@@ -6,7 +6,8 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from catalog.engines import ENGINES, recognise
 from catalog.engines.base import EngineCatalog
@@ -30,8 +31,7 @@ _LONGEST_PAUSE_SECONDS = 120.0
 _UP, _INFO = "llm_up", "llm_engine_info"
 
 
-@dataclass(frozen=True, slots=True)
-class EngineReading:
+class EngineReading(Struct, frozen=True):
     """What one scrape gave. `up` is None for an address that was never recognised and that nobody declared.
 
     `reason` and `message` say why it is not up; "" when it is.
@@ -52,8 +52,7 @@ class EngineReading:
     message: str = ""
 
 
-@dataclass(slots=True)
-class _Known:
+class _Known(Struct):
     """An engine that was recognised, with what is kept for it between scrapes."""
 
     engine: EngineCatalog

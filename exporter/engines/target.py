@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from itertools import groupby
 from urllib.parse import urlsplit
+
+from msgspec import Struct, field
 
 from exporter.config import Target
 from exporter.engines.fetch import Access
@@ -15,8 +16,7 @@ from exporter.pods.pod import OWN_PREFIX
 __all__ = ["EngineTarget", "configured", "discovered"]
 
 
-@dataclass(frozen=True, slots=True)
-class EngineTarget:
+class EngineTarget(Struct, frozen=True):
     """One replica. `urls` are tried in order until one is recognised as an engine; then that one is kept.
 
     `engine` skips recognition. `declared` says that somebody named it: then it is reported down before it ever

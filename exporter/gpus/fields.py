@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
 import pynvml
+from msgspec import Struct
 
 from catalog.gpu import GpuField, is_blank
 from exporter.gpus.reasons import Reason
@@ -52,8 +52,7 @@ _SLOW_SECONDS: Mapping[str, float] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class CallRead:
+class CallRead(Struct, frozen=True):
     """One NVML function. Its result is taken by `member`, `position` or `is_counted` (its length), else whole."""
 
     function: str
@@ -64,8 +63,7 @@ class CallRead:
     every_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class ValueRead:
+class ValueRead(Struct, frozen=True):
     """One field id of nvmlDeviceGetFieldValues. `as_type` overrides the value type that NVML states."""
 
     field_id: int
@@ -73,8 +71,7 @@ class ValueRead:
     every_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class LinkRate:
+class LinkRate(Struct, frozen=True):
     """Traffic of one NVLink or of all, from what two counters (field ids, KiB) grew by."""
 
     received_id: int
@@ -82,35 +79,30 @@ class LinkRate:
     scope: int
 
 
-@dataclass(frozen=True, slots=True)
-class GpmRead:
+class GpmRead(Struct, frozen=True):
     """One metric of NVML's GPM."""
 
     metric_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class TextRead:
+class TextRead(Struct, frozen=True):
     """A text that becomes a label."""
 
     function: str
     argument: str
 
 
-@dataclass(frozen=True, slots=True)
-class FromXids:
+class FromXids(Struct, frozen=True):
     """From the XIDs seen: the last code, or how many in a window."""
 
     is_window: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ThrottleWindow:
+class ThrottleWindow(Struct, frozen=True):
     """How many samples of a window had each clock event."""
 
 
-@dataclass(frozen=True, slots=True)
-class NotRead:
+class NotRead(Struct, frozen=True):
     """Not read, and why."""
 
     reason: str
@@ -189,8 +181,7 @@ def converted(field: GpuField, raw: float) -> float:
     return raw if field.scale == 1 else round(raw * field.scale)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What a value in the field's unit can be: from 0 to `maximum`; `is_wide` means that 2^32-1 is a value too."""
 
     maximum: float

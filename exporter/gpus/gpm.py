@@ -9,10 +9,10 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import pynvml
+from msgspec import Struct, field
 
 from exporter.gpus.nvml import Calls
 from exporter.gpus.plan import Slot
@@ -30,8 +30,7 @@ _METRIC = struct.Struct("=IId24x")
 _METRICS_GET = "nvmlGpmMetricsGet"
 
 
-@dataclass(slots=True)
-class _Samples:
+class _Samples(Struct):
     """The last sample of an entity, when it was taken (monotonic seconds), and one to take the next into.
 
     `values` are those of the last two samples: they stand when a reading comes too soon for new ones.

@@ -10,10 +10,11 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pynvml
+from msgspec import Struct
+from msgspec.structs import replace
 
 from exporter.gpus.nvml import Backoff, Calls, DeviceGoneError, Session
 from exporter.gpus.reasons import RESTART, SESSION_LOST, Counts, Reason, reason_of
@@ -33,8 +34,7 @@ _DRAIN_SECONDS = 1.5
 _STATE_OF: dict[Reason, StateName] = {"library_not_found": "library_missing", "driver_not_loaded": "driver_missing"}
 
 
-@dataclass(frozen=True, slots=True)
-class SourceState:
+class SourceState(Struct, frozen=True):
     """Whether GPUs can be read at all, and if not, why: one sentence for a person.
 
     "restart_needed" is final: only a new container, or a new process, gets at the GPUs again.
@@ -44,8 +44,7 @@ class SourceState:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """What a GPU is known by; `uuid` and the rest are empty for one that never answered.
 
     `minor` is the number of its device file, /dev/nvidiaN, which need not be its index.
@@ -68,8 +67,7 @@ class Identity:
         return f"GPU {self.index} ({self.uuid or 'UUID unknown'})"
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
+class Device(Struct, frozen=True):
     """A GPU that is there, or was. Without a handle it cannot be read, and `problem` says why."""
 
     identity: Identity
@@ -77,8 +75,7 @@ class Device:
     problem: Reason | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(Struct, frozen=True):
     """What a scan found; handles are of the session's `generation`."""
 
     state: SourceState

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from catalog.gpu import GpuField
 from exporter.exposition import Family, Section, label_text
@@ -98,8 +99,7 @@ class Heads:
         self._asked.clear()
 
 
-@dataclass(slots=True)
-class Lines:
+class Lines(Struct):
     """Lines by family, as they come."""
 
     blocks: dict[Family, list[bytes]]

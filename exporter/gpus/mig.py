@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import pynvml
+from msgspec import Struct
 
 from exporter.gpus.nvml import Calls
 
@@ -17,8 +17,7 @@ _PROFILE = re.compile(r"\bMIG (?:\d+c\.)?(\S+)")
 _MOST = 64
 
 
-@dataclass(frozen=True, slots=True)
-class MigInstance:
+class MigInstance(Struct, frozen=True):
     """A GPU instance. `devices` are the UUIDs of its MIG devices: one for each compute instance."""
 
     id: int

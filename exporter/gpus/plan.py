@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import pynvml
+from msgspec import Struct
 
 from catalog.gpu import GpuField
 from exporter.gpus.fields import (
@@ -40,8 +40,7 @@ _ANY = Limits(float("inf"), is_wide=False)
 _ANY_WIDE = Limits(float("inf"), is_wide=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Struct, frozen=True):
     """Where a field's value goes, and what it may be. `is_raw`: NVML gives it in the field's unit.
 
     What lies between 0 and `plain_maximum` is a value as it stands; -1 where there is always more to do (`accept`).
@@ -72,8 +71,7 @@ class Slot:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedCall:
+class PlannedCall(Struct, frozen=True):
     """One NVML function and the fields that its result gives.
 
     `functions` are tried in turn: the name of today, then that of older or newer libraries. `when_unsupported` is
@@ -87,8 +85,7 @@ class PlannedCall:
     when_unsupported: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedValue:
+class PlannedValue(Struct, frozen=True):
     """One entry of nvmlDeviceGetFieldValues; without a slot it is a counter that links are reckoned from."""
 
     field_id: int
@@ -98,16 +95,14 @@ class PlannedValue:
     every_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedLink:
+class PlannedLink(Struct, frozen=True):
     """The traffic of one NVLink or of all."""
 
     read: LinkRate
     slot: Slot
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedText:
+class PlannedText(Struct, frozen=True):
     """A text that becomes the label `field`."""
 
     field: GpuField
@@ -116,8 +111,7 @@ class PlannedText:
     is_of_system: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """A reading. `fields` are those with a slot, in order; `instance_calls` are asked of MIG instances too."""
 
     fields: tuple[GpuField, ...]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
 import pynvml
+from msgspec import Struct
 
 from exporter.gpus.nvml import Calls
 from exporter.gpus.reasons import Counts
@@ -16,8 +16,7 @@ __all__ = ["ProcessMemory", "read_processes"]
 _MOST = 128
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessMemory:
+class ProcessMemory(Struct, frozen=True):
     """What one process holds. `name` is its executable's, without folder and arguments."""
 
     pid: int

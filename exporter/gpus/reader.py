@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pynvml
+from msgspec import Struct
 
 from exporter.gpus.calls import CallReader, ValueBatch, Values, function_of
 from exporter.gpus.gpm import WHOLE_GPU, GpmSampler
@@ -25,16 +25,14 @@ __all__ = ["GpuReader", "InstanceReading", "Reading"]
 _MOST_TEXT = 128
 
 
-@dataclass(frozen=True, slots=True)
-class InstanceReading:
+class InstanceReading(Struct, frozen=True):
     """What one MIG instance gave."""
 
     instance: MigInstance
     values: Values
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """What one GPU gave. With a `failure` it could not be read, and nothing else counts."""
 
     values: Values

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from exporter.exposition import Family, Section, label_text
 from exporter.gpus.inventory import Identity
@@ -29,8 +30,7 @@ _INSTANCE = signal_family("inferwatch_gpu_instance_info")
 _WINDOW = f'window_size_in_ms="{int(WINDOW_SECONDS * 1000)}"'
 
 
-@dataclass(frozen=True, slots=True)
-class GpuResult:
+class GpuResult(Struct, frozen=True):
     """How one GPU's reading ended: a reading, or why there is none."""
 
     identity: Identity
@@ -39,8 +39,7 @@ class GpuResult:
     owners: Owners
 
 
-@dataclass(slots=True)
-class _Row:
+class _Row(Struct):
     """The lines of one GPU or instance, and what they were written from."""
 
     heads: tuple[bytes, ...]

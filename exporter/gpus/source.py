@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from exporter.config import Gpu
 from exporter.exposition import Section
@@ -37,8 +38,7 @@ _TURN_SECONDS = 0.02
 _MOST_LANES = 64
 
 
-@dataclass(frozen=True, slots=True)
-class GpuStatus:
+class GpuStatus(Struct, frozen=True):
     """One GPU for a person to read. `problem` is empty while it answers; `instances` are its MIG instances.
 
     `minor` is the number of its device file.
@@ -55,8 +55,7 @@ class GpuStatus:
     minor: int | None
 
 
-@dataclass(slots=True)
-class _Gpu:
+class _Gpu(Struct):
     """A GPU that has been seen: its reader, the task to read it, and how its last reading went."""
 
     reader: GpuReader

@@ -10,10 +10,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import pynvml
+from msgspec import Struct, field
 
 from catalog.gpu import XIDS_COUNTED_FROM_ZERO
 from exporter.gpus.nvml import Calls, DeviceGoneError, Session
@@ -29,8 +29,7 @@ _NO_INSTANCE = 0xFFFFFFFF
 _WAIT_MILLISECONDS = 1000
 
 
-@dataclass(slots=True)
-class XidRecord:
+class XidRecord(Struct):
     """The XIDs of one GPU. `version` changes with every event."""
 
     counts: dict[int, int] = field(default_factory=lambda: dict.fromkeys(XIDS_COUNTED_FROM_ZERO, 0))
@@ -78,8 +77,7 @@ class XidLedger:
                 record.last_by_instance[instance] = code
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
+class _Target(Struct, frozen=True):
     """The devices to watch, with handles of one generation."""
 
     generation: int

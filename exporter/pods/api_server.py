@@ -15,11 +15,11 @@ import http.client
 import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
 import msgspec
+from msgspec import Struct
 
 from exporter.pods.pod import Container, ContainerPort, Pod, is_name, metrics_annotations
 from exporter.pods.problems import Reason, SourceError
@@ -40,8 +40,7 @@ _REASONS: Mapping[int, tuple[Reason, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ApiServer:
+class ApiServer(Struct, frozen=True):
     """Where the API server is, and what proves who asks."""
 
     host: str

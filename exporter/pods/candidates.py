@@ -9,9 +9,10 @@ that is out of form leaves the pod without candidates, with a reason, rather tha
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
+
+from msgspec import Struct
 
 from catalog.engines import ENGINES
 from exporter.pods.addresses import AddressError, metrics_path, pod_host, port_number, shown, url_scheme
@@ -27,8 +28,7 @@ _DEFAULT_PATH = "/metrics"
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """One address to try.
 
     `container` is whose port it is, as far as that can be told. `engine_hint` is the engine that the pod says
@@ -43,8 +43,7 @@ class Candidate:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class DcgmCandidate:
+class DcgmCandidate(Struct, frozen=True):
     """A dcgm-exporter among the node's pods."""
 
     url: str
@@ -53,8 +52,7 @@ class DcgmCandidate:
     container: str
 
 
-@dataclass(frozen=True, slots=True)
-class PodCandidates:
+class PodCandidates(Struct, frozen=True):
     """What one pod gives: addresses in the order to try them, or a dcgm-exporter, or a problem, or nothing."""
 
     engines: tuple[Candidate, ...] = ()
@@ -62,8 +60,7 @@ class PodCandidates:
     problem: Problem | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Wish:
+class _Wish(Struct, frozen=True):
     """What annotations ask for; empty values were not given. `port_from` names the port's annotation."""
 
     port: int = 0
@@ -73,8 +70,7 @@ class _Wish:
     engine: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """A port to try, the rule that gave it, and the paths that engines serve there."""
 
     port: int

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 GPU_RESOURCES = frozenset({"nvidia.com/gpu", "nvidia.com/gpu.shared"})
 MIG_RESOURCE_PREFIX = "nvidia.com/mig-"
@@ -23,8 +24,7 @@ _NVIDIA = re.compile(
 _GOOGLE = re.compile(r"nvidia(?P<index>[0-9]{1,3})(?:/gi(?P<gi>[0-9]{1,3}))?(?:/vgpu(?P<replica>[0-9]{1,6}))?")
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceId:
+class DeviceId(Struct, frozen=True):
     """One device, named in one of three ways.
 
     By `uuid` alone (of a GPU or of a MIG instance); by the `parent` GPU's UUID and the GPU instance's number

@@ -6,13 +6,12 @@ answers 100 calls a second (burst 10) to all clients together and ResourceExhaus
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 LIST_METHOD = "/v1.PodResourcesLister/List"
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(Struct, frozen=True):
     """One device of one container.
 
     `device_id` is what the device plugin calls it. With `dynamic` the device was claimed by dynamic resource

@@ -10,12 +10,12 @@ Importing this module loads protobuf: import it only where a socket is read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
 from google.protobuf.message import DecodeError
+from msgspec import Struct
 
 from exporter.pods.problems import SourceError
 
@@ -28,8 +28,7 @@ _SCALARS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
+class _Field(Struct, frozen=True):
     """A field: `kind` is a scalar, "map" (string to string), or the name of another message of the table."""
 
     name: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
+
+from msgspec import Struct, field
 
 from catalog.signals import SIGNALS
 from exporter.exposition import Family, Section, series_head
@@ -20,8 +21,7 @@ PodKey = tuple[str, str]
 """Namespace and name of a pod."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceInventory:
+class DeviceInventory(Struct, frozen=True):
     """The node's GPUs by the names that device plugins use.
 
     `gpus`: minor number (/dev/nvidiaN) -> GPU UUID. `instances`: (minor number, GPU instance) -> MIG UUID.
@@ -31,8 +31,7 @@ class DeviceInventory:
     instances: Mapping[tuple[int, int], str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class GpuOwners:
+class GpuOwners(Struct, frozen=True):
     """Who holds which device.
 
     `by_device` maps a GPU's or MIG instance's UUID to its holders, sorted; a MIG instance's holder does not

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 # RFC 1123 subdomain, which the API server enforces for names of pods, and which namespaces and containers
 # (labels) satisfy as well.
@@ -17,16 +18,14 @@ PROMETHEUS_PREFIX = "prometheus.io/"
 FINISHED_PHASES = frozenset({"Succeeded", "Failed"})
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerPort:
+class ContainerPort(Struct, frozen=True):
     """A port that a container declares. Declaring is voluntary: a port that is not declared may still be open."""
 
     name: str
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(Struct, frozen=True):
     """A container of a pod. `ready` is its readiness probe's last result; one that is not ready is scraped too."""
 
     name: str
@@ -34,8 +33,7 @@ class Container:
     ready: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Pod:
+class Pod(Struct, frozen=True):
     """A pod on this node. `ip` is empty until it has one; `phase` is Pending, Running, Succeeded or Failed.
 
     Of its annotations only those are kept that `metrics_annotations` gives.

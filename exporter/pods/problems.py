@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 Source = Literal["pod_resources", "pods_api", "api_server", "device_ids", "candidates"]
 
@@ -62,8 +63,7 @@ class SourceError(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """What is wrong now: for the status page, and for the error counter by `source` and `reason`.
 
     `count` is how often it was met in one refresh: 1 for a source that failed, the number of identifiers for

@@ -11,10 +11,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+from msgspec import Struct, field
 
 from exporter.config import Kubernetes
 from exporter.pods import api_server, kubelet, pods_api
@@ -39,8 +40,7 @@ _DEVICE_REASONS: Mapping[Reason, str] = {
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class PodView:
+class PodView(Struct, frozen=True):
     """What was known of the node's pods at one time. Immutable.
 
     `candidates` come pod by pod, each pod's in the order to try them. `problems` are those of now; `errors`

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from exporter.serving.authentication import Authenticator
 from exporter.serving.negotiation import wants_gzip, wants_openmetrics
@@ -45,16 +46,14 @@ def _metrics_headers(openmetrics: bool, gzipped: bool) -> tuple[Header, ...]:
 _METRICS = {form: _metrics_headers(*form) for form in ((a, b) for a in (False, True) for b in (False, True))}
 
 
-@dataclass(frozen=True, slots=True)
-class Readiness:
+class Readiness(Struct, frozen=True):
     """Whether all that is configured is served. `reasons` are for people; a ready exporter may have some too."""
 
     ready: bool
     reasons: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(Struct, frozen=True):
     """Where answers come from. Each is called in the server's thread and must return at once.
 
     `snapshot` gives None before the first collection has finished.
@@ -65,15 +64,13 @@ class Sources:
     status: Callable[[], StatusView]
 
 
-@dataclass(frozen=True, slots=True)
-class _Response:
+class _Response(Struct, frozen=True):
     status: int
     body: bytes
     headers: tuple[Header, ...] = _PLAIN
 
 
-@dataclass(frozen=True, slots=True)
-class _Policy:
+class _Policy(Struct, frozen=True):
     """What the web configuration adds to every request, swapped as one."""
 
     authenticator: Authenticator | None

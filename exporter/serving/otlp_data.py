@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from msgspec import Struct, field
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
     Gauge,
@@ -39,8 +39,7 @@ _Labels = tuple[tuple[str, str], ...]
 _Key = tuple[str, _Labels]
 
 
-@dataclass(slots=True)
-class _Cumulative:
+class _Cumulative(Struct):
     """The parts of one histogram's series as they are found; `buckets` is cumulative count by upper bound."""
 
     attributes: dict[str, str]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 __all__ = ["EngineRow", "GpuRow", "StatusView"]
 
 
-@dataclass(frozen=True, slots=True)
-class GpuRow:
+class GpuRow(Struct, frozen=True):
     """One GPU. `holder` is who holds it (namespace/pod/container), empty if nobody; `problem` is empty if none."""
 
     gpu: str
@@ -19,8 +18,7 @@ class GpuRow:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class EngineRow:
+class EngineRow(Struct, frozen=True):
     """One engine. `scrape_age_seconds` is since its last good scrape, None before the first."""
 
     url: str
@@ -34,8 +32,7 @@ class EngineRow:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class StatusView:
+class StatusView(Struct, frozen=True):
     """All that the page shows. `snapshot_age_seconds` is None before the first collection."""
 
     version: str

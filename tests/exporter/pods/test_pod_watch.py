@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 
 from exporter.config import Kubernetes
 from exporter.gpus.owners import Owner
@@ -147,7 +147,7 @@ def test_a_view_joins_pods_gpus_and_candidates(busy: Kubelet, make_watcher: Watc
 def test_a_view_does_not_change(busy: Kubelet, make_watcher: Watch) -> None:
     watcher = make_watcher()
     first = watcher.refresh()
-    before = dataclasses.replace(first)
+    before = structs.replace(first)
     busy.answers[POD_RESOURCES] = busy.answers[LIST_PODS] = b""
     second = watcher.refresh()
     assert first == before

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import socket
 import threading
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 import trustme
+from msgspec import structs
 
 from exporter.pods import api_server
 from exporter.pods.api_server import ApiServer, list_pods
@@ -200,7 +200,7 @@ def test_an_ipv6_address_is_trusted_by_its_certificate_and_named_in_brackets(
 
     monkeypatch.setattr(socket, "create_connection", lead)
     stub.answers = [page()]
-    assert list_pods(dataclasses.replace(server, host="::1"), "node-1", 10.0) == ()
+    assert list_pods(structs.replace(server, host="::1"), "node-1", 10.0) == ()
     assert asked == [("::1", server.port)]
     assert stub.requests[0][1]["Host"] == f"[::1]:{server.port}"
 

@@ -6,12 +6,12 @@ import asyncio
 import gzip
 import http.client
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from exporter.serving.app import Application, Readiness, Sources
 from exporter.serving.server import Server

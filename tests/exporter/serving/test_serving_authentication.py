@@ -6,12 +6,12 @@ import asyncio
 import base64
 import http.client
 from collections.abc import Callable
-from dataclasses import replace
 
 import bcrypt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from catalog.settings import SettingsError
 from exporter.serving.app import Sources

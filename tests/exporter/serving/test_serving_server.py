@@ -7,9 +7,9 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from exporter.exposition import Family
 from exporter.serving import server as server_module
