@@ -72,7 +72,8 @@ class Layout(Struct, frozen=True, eq=False, weakref=True):
 
     def values(self, text: str, lines: list[str]) -> tuple[list[str], bool] | None:
         """Return what stands behind each head, and whether all are plain numbers; None when a line stands elsewhere."""
-        if len(lines) != len(self.heads):
+        # Another model's lines are often as many: one in the middle tells, without looking at all.
+        if len(lines) != len(self.heads) or not lines[len(lines) // 2].startswith(self.heads[len(lines) // 2]):
             return None
         values = list(map(str.removeprefix, lines, self.heads))
         joined = "\n".join(["", *values, ""])
