@@ -73,6 +73,13 @@ def cpu_seconds(pid: int) -> float:
     return total / 1e9
 
 
+def spent(pid: int, seconds: float) -> tuple[float, float]:
+    """Let this time pass; return what a process took a collection, and the parser meanwhile, in ms of CPU."""
+    before = cpu_seconds(pid)
+    parser_ms = machine_speed.during(seconds)
+    return 1e3 * (cpu_seconds(pid) - before) / (seconds / _INTERVAL_SECONDS), parser_ms
+
+
 def rss_mib(pid: int) -> float:
     """Return the resident memory of a process."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
@@ -152,9 +159,7 @@ def inferwatch(folder: Path, urls: list[str], stub: dict[str, str], seconds: flo
         start = first_series(port, begun, b"llm_up" if urls else b"DCGM_FI_DEV_GPU_UTIL")
         with scraped_every(_SCRAPE_SECONDS, port):
             time.sleep(_SCRAPE_SECONDS + 2)
-            before = cpu_seconds(process.pid)
-            parser_ms = machine_speed.during(seconds)
-            cpu_ms = 1e3 * (cpu_seconds(process.pid) - before) / (seconds / _INTERVAL_SECONDS)
+            cpu_ms, parser_ms = spent(process.pid, seconds)
         scraped, memory = scrape_ms(port, 200), rss_mib(process.pid)
         body = gzip.decompress(scrape(identity))
         series = sum(1 for line in body.splitlines() if line and not line.startswith(b"#"))
@@ -192,9 +197,7 @@ def nvitop(stub: dict[str, str], seconds: float) -> Cost:
     with running(command, stub) as process:
         start = first_series(port, begun, b"gpu_utilization")
         time.sleep(2)
-        before = cpu_seconds(process.pid)
-        parser_ms = machine_speed.during(seconds)
-        cpu_ms = 1e3 * (cpu_seconds(process.pid) - before) / (seconds / _INTERVAL_SECONDS)
+        cpu_ms, parser_ms = spent(process.pid, seconds)
         scraped = scrape_ms(port, 50)
         body = gzip.decompress(scrape(http.client.HTTPConnection("127.0.0.1", port)))
         series = sum(1 for line in body.splitlines() if line and not line.startswith(b"#"))
@@ -208,9 +211,7 @@ def object_parser(urls: list[str], seconds: float) -> Cost:
         assert process.stdout is not None
         process.stdout.readline()
         start = time.monotonic() - begun
-        before = cpu_seconds(process.pid)
-        parser_ms = machine_speed.during(seconds)
-        cpu_ms = 1e3 * (cpu_seconds(process.pid) - before) / (seconds / _INTERVAL_SECONDS)
+        cpu_ms, parser_ms = spent(process.pid, seconds)
         name = f"the same with prometheus_client's parser, {len(urls)} engines, no GPUs"
         return Cost(name, cpu_ms, parser_ms, rss_mib(process.pid), start, 0, 0)
 

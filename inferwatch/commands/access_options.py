@@ -34,9 +34,9 @@ def _file(flag: str, meaning: str) -> Callable[[_F], _F]:
     return click.option(flag, metavar="FILE", default="", help=meaning)
 
 
-def access_options(whose: str) -> tuple[Callable[[Any], Any], ...]:
-    """Return the options; `whose` says for the first of them whom they are for."""
-    return (
+def access_options(whose: str) -> Callable[[_F], _F]:
+    """Return what adds the options to a command; `whose` says for the first of them whom they are for."""
+    options = (
         _file("--bearer-token-file", f"Token for {whose}."),
         click.option("--basic-user", metavar="NAME", default="", help="User name instead of a token."),
         _file("--basic-password-file", "Its password."),
@@ -46,6 +46,13 @@ def access_options(whose: str) -> tuple[Callable[[Any], Any], ...]:
         click.option("--tls-insecure", is_flag=True, help="Do not check the server's certificate."),
         _file("--headers-file", "More headers, one `Name: value` a line."),
     )
+
+    def add(command: _F) -> _F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
 
 
 def flag(name: str) -> str:

@@ -35,7 +35,7 @@ _OPTIONS = (
     ),
     click.option("--loki", metavar="URL", default="", help="A Loki, for logs that are gone from the node."),
     click.option("--query", metavar="LOGQL", default="", help='Which logs of Loki: \'{namespace="y", pod="z"}\'.'),
-    *access_options("the stores; for the URLs of --metrics where no store is given"),
+    access_options("the stores; for the URLs of --metrics where no store is given"),
     click.option("--tenant", metavar="NAME", default="", help="Sent as X-Scope-OrgID (Mimir, Loki)."),
     click.option("--timeout", metavar="DURATION", default="30s", show_default=True, help="For one answer of a store."),
 )

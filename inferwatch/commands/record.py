@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -13,20 +12,12 @@ from inferwatch.commands.access_options import access_of, access_options, given
 from inferwatch.commands.diagnose_arguments import seconds_of
 from inferwatch.version import VERSION
 
-_F = TypeVar("_F", bound=Callable[..., Any])
-
 
 def _seconds(_ctx: click.Context, _param: click.Parameter, text: str) -> float:
     try:
         return seconds_of(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
-
-
-def _access(command: _F) -> _F:
-    for option in reversed(access_options("the metrics' URL")):
-        command = option(command)
-    return command
 
 
 @click.command("record")
@@ -44,7 +35,7 @@ def _access(command: _F) -> _F:
     help="A new folder or archive.",
 )
 @click.option("--requests", metavar="FILE", default="", help="A list of client requests (CSV) to put beside them.")
-@_access
+@access_options("the metrics' URL")
 @click.pass_context
 def command(
     ctx: click.Context, /, metrics: str, log: str, duration: float, output: Path, requests: str, **options: Any

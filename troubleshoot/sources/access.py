@@ -42,6 +42,12 @@ class Access:
     headers_file: str = ""
     timeout_seconds: float = TIMEOUT_SECONDS
 
+    @property
+    def has_credentials(self) -> bool:
+        """Whether a request says who asks: another server must not get it."""
+        said = (self.bearer_token_file, self.username, self.cert_file, self.tenant, self.headers_file)
+        return any(said)
+
 
 def headers_of(access: Access) -> dict[str, str]:
     """The headers that let a request in; raise `InputError` for a file that cannot be used.

@@ -17,8 +17,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlencode
 
-from troubleshoot.sources.access import Access, basic_of, headers_of, tls_of
+from troubleshoot.sources.access import Access
 from troubleshoot.sources.address import has_scheme, redacted
+from troubleshoot.sources.client import open_client, other_server
 from troubleshoot.sources.deadline import Deadline
 from troubleshoot.sources.decompress import StreamError
 from troubleshoot.sources.errors import InputError
@@ -101,17 +102,7 @@ class HttpApi:
         if self._base.scheme not in {"http", "https"} or not self._base.host:
             raise self.error(NOT_HTTP)
         self._prefix = _PASTED.sub("", self._base.path).rstrip("/")
-        tls = tls_of(access)
-        try:
-            self._client = httpx.Client(
-                timeout=access.timeout_seconds,
-                headers={**_HEADERS, **headers_of(access)},
-                auth=basic_of(access),
-                verify=True if tls is None else tls,
-            )
-        except (ValueError, OSError) as error:
-            problem = "the proxy or certificate settings of the environment are wrong"
-            raise self.error((problem, "check HTTP_PROXY and SSL_CERT_FILE")) from error
+        self._client = open_client(self.name, access, _HEADERS, access.timeout_seconds)
 
     def __enter__(self) -> Self:
         return self
@@ -180,9 +171,8 @@ class HttpApi:
     def _same_place(self, url: httpx.URL, location: str) -> httpx.URL:
         """Where a redirect leads, if that is the same server."""
         target = url.join(location)
-        if (target.scheme, target.host, target.port) != (url.scheme, url.host, url.port):
-            there = redacted(str(target.copy_with(path="/", query=None, fragment=None)))
-            raise self.error((f"redirects to another server, {there}, which gets no credentials", LOGIN))
+        if problem := other_server(url, target):
+            raise self.error((problem, LOGIN))
         return target.copy_with(query=None, userinfo=url.userinfo)
 
     def _answer(self, response: httpx.Response, deadline: Deadline) -> bytes:

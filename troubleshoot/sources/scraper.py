@@ -8,8 +8,9 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
-from troubleshoot.sources.access import Access, basic_of, headers_of, tls_of
+from troubleshoot.sources.access import Access
 from troubleshoot.sources.address import candidates, has_scheme, redacted
+from troubleshoot.sources.client import open_client, other_server
 from troubleshoot.sources.deadline import Deadline
 from troubleshoot.sources.decompress import StreamError
 from troubleshoot.sources.endpoint_problems import (
@@ -72,22 +73,8 @@ class Scraper:
             raise self._error(INVALID_ADDRESS) from None
         if not self._urls[0].host or not 0 < (self._urls[0].port or 80) < 65536:
             raise self._error(INVALID_ADDRESS)
-        credentials, basic, tls = headers_of(access), basic_of(access), tls_of(access)
-        self._has_credentials = bool(credentials or basic or access.cert_file)
-        try:
-            self._client = httpx.Client(
-                timeout=timeout_seconds,
-                headers={**_HEADERS, **credentials},
-                auth=basic,
-                verify=True if tls is None else tls,
-            )
-        except (ValueError, OSError) as error:
-            raise self._error(
-                (
-                    "the proxy or certificate settings of the environment are wrong",
-                    "check HTTP_PROXY and SSL_CERT_FILE",
-                )
-            ) from error
+        self._client = open_client(self._name, access, _HEADERS, timeout_seconds)
+        self._has_credentials = access.has_credentials
 
     def __enter__(self) -> Self:
         return self
@@ -140,9 +127,7 @@ class Scraper:
                 before, request = request, response.next_request
             finally:
                 response.close()
-            if self._has_credentials and _server(request.url) != _server(before.url):
-                there = redacted(str(request.url.copy_with(path="/", query=None, fragment=None)))
-                problem = f"redirects to another server, {there}, which gets no credentials"
+            if self._has_credentials and (problem := other_server(before.url, request.url)):
                 raise self._error((problem, "give the address that it leads to"))
             if request.url.scheme not in {"http", "https"}:
                 raise self._error((f"redirects to {redacted(str(request.url))}", "give the address of the engine"))
@@ -199,7 +184,3 @@ class Scraper:
 def _ended_by_close(response: httpx.Response) -> bool:
     """Whether the body ends where the connection does, so that only its text can tell a cut one."""
     return "content-length" not in response.headers and "transfer-encoding" not in response.headers
-
-
-def _server(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port
